@@ -1,0 +1,177 @@
+"""Reading TOML settings and plan files: every fault at once, each with file, key, what is wrong and how to mend it.
+
+Used for the installation's configuration as well as for plans, rule packs and catalogues, so that all of them speak
+of faults in the same way.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
+SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Fault:
+    """One thing wrong in one file. `key` is a dotted path with [n] for list entries, counted from 1."""
+
+    file: str
+    key: str
+    problem: str
+    remedy: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}: {self.key}" if self.key else self.file
+        return f"{where}: {self.problem}. {self.remedy}"
+
+
+class FaultsError(Exception):
+    """Settings that cannot be used; `faults` holds all of them."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        super().__init__("\n".join(map(str, faults)))
+        self.faults = faults
+
+
+class Settings(BaseModel):
+    """Base of every settings table: unknown keys are faults, values do not change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+def parse_duration(value: object) -> timedelta:
+    """'90s', '15m', '1h30m', '2d' as a timedelta. Raises ValueError with the accepted form."""
+    if isinstance(value, timedelta):
+        return value
+    text = value.replace(" ", "") if isinstance(value, str) else ""
+    parts = DURATION.findall(text)
+    if not parts or "".join(n + u for n, u in parts) != text:
+        raise ValueError(f"{value!r} is not a duration|Write a number with a unit: 30s, 15m, 6h, 2d, 1w")
+    return timedelta(seconds=sum(float(n) * SECONDS[u] for n, u in parts))
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+
+
+class Secret(Settings):
+    """A reference to a secret, never the secret itself: { env = "NAME" } or { file = "path" }."""
+
+    env: str = ""
+    file: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def no_plain_text(cls, value: object) -> object:
+        if isinstance(value, str):
+            raise ValueError(
+                'a secret is written in plain text|Write { env = "NAME" } or { file = "path" } instead, and change'
+                " the secret: it may already have been read"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def one_home(self) -> Secret:
+        if bool(self.env) == bool(self.file):
+            raise ValueError('a secret needs exactly one home|Write { env = "NAME" } or { file = "path" }')
+        return self
+
+    def problem(self, base: Path) -> str | None:
+        """Why the secret cannot be read now, or None. Relative files are relative to `base`."""
+        if self.env:
+            return None if os.environ.get(self.env) else f"environment variable {self.env} is not set"
+        try:
+            return None if (base / self.file).read_text("utf-8").strip() else f"file {self.file} is empty"
+        except OSError as error:
+            return f"file {self.file} cannot be read ({error.strerror})"
+
+    def read(self, base: Path) -> str:
+        """The secret itself. Raises ValueError where `problem` says why it cannot be read."""
+        if (problem := self.problem(base)) is not None:
+            raise ValueError(problem)
+        return os.environ[self.env] if self.env else (base / self.file).read_text("utf-8").strip()
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read_toml(path: Path, shown: str | None = None) -> tuple[dict[str, Any], list[Fault]]:
+    """The tables of a TOML file, or the one fault that prevents reading it."""
+    name = shown or str(path)
+    try:
+        return tomllib.loads(path.read_text("utf-8")), []
+    except FileNotFoundError:
+        return {}, [Fault(name, "", "the file does not exist", "Create it, or name another file")]
+    except UnicodeDecodeError:
+        return {}, [Fault(name, "", "the file is not UTF-8 text", "Save it again as UTF-8")]
+    except OSError as error:
+        return {}, [Fault(name, "", f"the file cannot be read ({error.strerror})", "Check its permissions")]
+    except tomllib.TOMLDecodeError as error:
+        return {}, [Fault(name, "", f"not valid TOML: {error}", "Correct the line that is named")]
+
+
+def load(model: type[Model], path: Path, shown: str | None = None) -> tuple[Model | None, list[Fault]]:
+    """Read `path` as `model`. Gives None and all faults, or the model and no fault. Nothing is raised."""
+    tables, faults = read_toml(path, shown)
+    if faults:
+        return None, faults
+    return validate(model, tables, shown or str(path))
+
+
+def validate(model: type[Model], tables: Mapping[str, Any], shown: str) -> tuple[Model | None, list[Fault]]:
+    """Check `tables` against `model`; `shown` names the file in faults."""
+    try:
+        return model.model_validate(tables), []
+    except ValidationError as error:
+        return None, sorted({fault_of(e, shown) for e in error.errors(include_url=False)})
+
+
+def fault_of(error: ErrorDetails, shown: str) -> Fault:
+    """One validation error in our words. A ValueError of ours may hold its remedy after a '|'."""
+    key = key_of(error)
+    kind, given = error["type"], error.get("input")
+    context: dict[str, Any] = error.get("ctx") or {}
+    if kind == "missing":
+        return Fault(shown, key, "the key is missing", "Add it; docs/configuration.md describes it")
+    if kind == "extra_forbidden":
+        return Fault(shown, key, "the key is unknown", "Correct its spelling or remove it")
+    if kind == "value_error":
+        problem, _, remedy = str(context.get("error", error["msg"])).partition("|")
+        return Fault(shown, key, problem, remedy or "Correct the value")
+    if kind in ("union_tag_invalid", "literal_error", "enum"):
+        allowed = context.get("expected_tags") or context.get("expected")
+        wrong = context.get("tag", given)
+        return Fault(shown, key, f"{wrong!r} is not one of the possible values", f"Use one of {allowed}")
+    if kind == "union_tag_not_found":
+        return Fault(shown, key, "the key 'kind' is missing", 'Add kind = "…"; docs/configuration.md lists them')
+    return Fault(shown, key, f"{error['msg']} (found {short(given)})", "Correct the value")
+
+
+def key_of(error: ErrorDetails) -> str:
+    """Dotted path of an error, list entries counted from 1, without the tags of unions."""
+    parts = ""
+    for part in error["loc"]:
+        if isinstance(part, int):
+            parts += f"[{part + 1}]"
+        elif part not in UNION_TAGS:
+            parts += f".{part}" if parts else str(part)
+    return parts
+
+
+UNION_TAGS: set[str] = set()
+"""Discriminator values that pydantic puts into error paths and that are not keys in the file."""
+
+
+def short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"
