@@ -243,7 +243,9 @@ notification = Table(
     Column("id", BigId, primary_key=True),
     # what + to whom + by which way: the same thing is never queued twice
     Column("key", Text, nullable=False, unique=True),
-    Column("flag_id", Text, index=True),
+    Column("flag_id", Text, index=True),  # of a message about one flag; notification_flag has those of a digest too
+    Column("change", Text, nullable=False, server_default=""),  # opened, raised, ended, withdrawn, digest
+    Column("rank", SmallInteger, nullable=False, server_default="0"),  # highest grade told of: sent first
     Column("person", Text, nullable=False, server_default=""),
     Column("channel", Text, nullable=False),
     Column("address", Text, nullable=False),
@@ -266,4 +268,13 @@ notification = Table(
     Column("acked_at", BigInteger),
     Column("acked_by", Text, nullable=False, server_default=""),
     Index("ix_notification_state_not_before", "state", "not_before"),
+)
+
+notification_flag = Table(
+    "notification_flag",
+    metadata,
+    # Which changes of which flags a notification tells of: one row, or one for each flag of a digest.
+    Column("notification_id", BigInteger, ForeignKey("notification.id"), primary_key=True, autoincrement=False),
+    Column("flag_id", Text, primary_key=True, index=True),
+    Column("change", Text, nullable=False),
 )
