@@ -1,0 +1,43 @@
+# Every target works alone on a fresh clone. PYTHON=… chooses the interpreter (3.11 or newer).
+.PHONY: help run test check bench lock clean setup-run setup-test
+.DEFAULT_GOAL := help
+export PYTHON
+
+help:
+	@echo 'make run     set up everything and start the daemon with config.toml (CONFIG=… names another)'
+	@echo 'make test    set up everything and run all tests (ARGS=… goes to pytest)'
+	@echo 'make check   formatting, lint, types, import arrows'
+	@echo 'make bench   the benchmarks, each printing a ratio'
+	@echo 'make lock    re-create the lock files (UPGRADE=1: with the newest versions)'
+	@echo 'make clean   remove what was set up; your data stays'
+
+CONFIG ?= config.toml
+
+run: setup-run
+	@exec .venv/bin/monitor run --config $(CONFIG)
+
+test: setup-test
+	@tools/system-packages.sh
+	.venv/bin/pytest $(ARGS)
+
+check: setup-test
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/pytest -q tests/test_arrows.py
+
+bench: setup-test
+	@set -e; for file in bench/[!_]*.py; do echo "== $$file"; .venv/bin/python "$$file"; done
+
+lock:
+	tools/lock.sh
+
+clean:
+	rm -rf .venv .venv.lock build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+setup-run:
+	@tools/setup.sh run
+
+setup-test:
+	@tools/setup.sh test

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Re-creates the lock files from pyproject.toml, keeping versions that still fit; UPGRADE=1 takes the newest ones.
+# Hashes for every platform, and no address of a package index: the machine that installs uses its own.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+command -v uv >/dev/null || {
+    echo "lock: uv is missing; install it (python3 -m pip install uv) and start again" >&2
+    exit 1
+}
+options=(--quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group build)
+[ -z "${UPGRADE:-}" ] || options+=(--upgrade)
+uv pip compile "${options[@]}" -o requirements.lock pyproject.toml
+uv pip compile "${options[@]}" --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
