@@ -58,7 +58,7 @@ make_venv() {
     echo "setup: .venv made with $("$venv/bin/python" --version)" >&2
 }
 
-usable() { recent "$venv/bin/python" && has_pip "$venv/bin/python"; }
+usable() { "$venv/bin/python" -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
 
 stamp_for() { # what the packages of .venv depend on
     pwd
