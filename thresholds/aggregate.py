@@ -1,0 +1,156 @@
+"""From points to areas: the matched-sample mean of an item over the points of an area.
+
+Per group (item, spec, unit, channel) and area one series, without a point, whose change from one time to the next is
+the change of the summed prices of those points that had a quote before and have one now: a point that joins or drops
+out moves nothing. A quote stands until the next one of its point, at most three of its own intervals (3 to 62 days):
+points do not all report at the same hour. An area with one point keeps that point's series as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thresholds.kernels.jit import compiled
+from thresholds.model import BoolArray, FloatArray, IntArray, SeriesKey
+from thresholds.panel import DAY, Panel, codes_of
+
+LEAST_CARRY = 3 * DAY
+MOST_CARRY = 62 * DAY
+
+
+@dataclass(frozen=True)
+class Areas:
+    """The panel of areas and how it hangs together with the panel of points.
+
+    panel    series per (group, area); `point` of the key is empty where several points were averaged
+    members  per series of `panel`, the series of the point panel behind it
+    cell     int32[n_series of points], the series of `panel` that each point's series belongs to
+    n_points int32[n], with how many points' quotes the value was made
+    """
+
+    panel: Panel
+    members: list[NDArray[np.int64]]
+    cell: NDArray[np.int32]
+    n_points: NDArray[np.int32]
+
+
+def by_area(points: Panel, usable: BoolArray) -> Areas:
+    """Average `points` by group and area. Observations that are not usable (suspected errors) are left out.
+
+    Single-point areas keep all their observations, with their marks; gating has already judged them.
+    """
+    cell = codes_of(list(zip(points.group.tolist(), points.areas, strict=True)))
+    n_cells = int(cell.max()) + 1 if len(cell) else 0
+    order = np.argsort(cell, kind="stable")
+    bounds = np.searchsorted(cell[order], np.arange(n_cells + 1))
+    members = [order[bounds[c] : bounds[c + 1]].astype(np.int64) for c in range(n_cells)]
+    if all(len(m) == 1 for m in members):
+        return Areas(points, members, cell, np.ones(len(points), np.int32))
+    return assemble(points, usable, members, cell)
+
+
+def assemble(points: Panel, usable: BoolArray, members: list[NDArray[np.int64]], cell: NDArray[np.int32]) -> Areas:
+    """Build the area panel, means for areas with several points, plain copies for the others."""
+    times, values, marks, counts, lengths, keys, areas = [], [], [], [], [], [], []
+    for series in members:
+        key = points.keys[series[0]]
+        areas.append(points.areas[series[0]])
+        if len(series) == 1:
+            part = slice(points.start[series[0]], points.start[series[0] + 1])
+            time, value, count = points.time[part], points.value[part], np.ones(part.stop - part.start, np.int32)
+            marks.append(points.mark[part])
+            keys.append(key)
+        else:
+            time, value, count = matched_mean(points.start, points.time, points.value, usable, series)
+            marks.append(np.zeros(len(time), np.uint8))
+            keys.append(SeriesKey(key.item, key.spec, key.unit, key.channel, ""))
+        times.append(time)
+        values.append(value)
+        counts.append(count)
+        lengths.append(len(time))
+    time = np.concatenate(times)
+    start = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    panel = Panel(keys, areas, start, time, days_like(points, time), np.concatenate(values), np.concatenate(marks))
+    return Areas(panel, members, cell, np.concatenate(counts))
+
+
+def days_like(points: Panel, time: IntArray) -> NDArray[np.int32]:
+    """Civil days of times that all occur in `points`, in the same zone as there."""
+    known, where = np.unique(points.time, return_index=True)
+    day: NDArray[np.int32] = points.day[where[np.searchsorted(known, time)]]
+    return day
+
+
+def matched_mean(
+    start: IntArray, time: IntArray, value: FloatArray, usable: BoolArray, series: NDArray[np.int64]
+) -> tuple[IntArray, FloatArray, NDArray[np.int32]]:
+    """Times, chained means and number of points for one group of series."""
+    most = int((start[series + 1] - start[series]).sum())
+    times, means, counts = np.empty(most, np.int64), np.empty(most), np.empty(most, np.int32)
+    n = scan_matched(start, time, value, usable, series, times, means, counts)
+    return times[:n].copy(), means[:n].copy(), counts[:n].copy()
+
+
+@compiled
+def scan_matched(
+    start: IntArray,
+    time: IntArray,
+    value: FloatArray,
+    usable: BoolArray,
+    series: NDArray[np.int64],
+    times: IntArray,
+    means: FloatArray,
+    counts: NDArray[np.int32],
+) -> int:
+    k = len(series)
+    at = np.empty(k, np.int64)  # next observation of each point
+    quote = np.full(k, np.nan)  # the quote that stands
+    until = np.zeros(k, np.int64)  # how long it stands
+    heard = np.zeros(k, np.int64)  # when it came
+    for j in range(k):
+        at[j] = start[series[j]]
+    n = 0
+    level = np.nan
+    while True:
+        now = np.int64(2**62)
+        for j in range(k):
+            end = start[series[j] + 1]
+            while at[j] < end and not usable[at[j]]:
+                at[j] += 1
+            if at[j] < end and time[at[j]] < now:
+                now = time[at[j]]
+        if now == 2**62:
+            return n
+        before = 0.0
+        after = 0.0
+        matched = 0
+        plain = 0.0
+        standing = 0
+        for j in range(k):
+            fresh = at[j] < start[series[j] + 1] and time[at[j]] == now
+            stood = not np.isnan(quote[j]) and now <= until[j]
+            new = value[at[j]] if fresh else quote[j]
+            if stood:
+                before += quote[j]
+                after += new
+                matched += 1
+            if stood or fresh:
+                plain += new
+                standing += 1
+            if fresh:
+                gap = now - heard[j] if heard[j] != 0 else LEAST_CARRY
+                until[j] = now + min(max(3 * gap, LEAST_CARRY), MOST_CARRY)
+                heard[j] = now
+                quote[j] = new
+                at[j] += 1
+        if matched > 0 and before > 0 and after > 0 and level > 0:
+            level = level * (after / before)
+        else:
+            level = plain / standing
+        times[n] = now
+        means[n] = level
+        counts[n] = standing
+        n += 1

@@ -1,0 +1,74 @@
+"""Civil calendar arithmetic on whole columns of days (int32, days since 1970-01-01).
+
+A month or year earlier is the same day of the month, or the last day where that month is shorter (31 March -> 28 or
+29 February). A 旬 is the third of a month: days 1-10, 11-20, 21 to the end.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Day = NDArray[np.int32]
+
+
+class Lag(StrEnum):
+    """With what an observation is compared. `PREVIOUS` is the last usable one before it, whenever that was."""
+
+    PREVIOUS = "previous"
+    DAY = "1d"
+    WEEK = "1w"
+    XUN = "旬"
+    TEN_DAYS = "10d"
+    THIRTY_DAYS = "30d"
+    MONTH = "1m"
+    YEAR = "1y"
+
+
+FIXED = {Lag.DAY: 1, Lag.WEEK: 7, Lag.TEN_DAYS: 10, Lag.THIRTY_DAYS: 30}
+
+TOLERANCE = {Lag.DAY: 3, Lag.WEEK: 3, Lag.XUN: 4, Lag.TEN_DAYS: 4, Lag.THIRTY_DAYS: 10, Lag.MONTH: 10, Lag.YEAR: 20}
+"""Days by which the compared observation may be older than the exact date: weekends and holidays have no quotes."""
+
+WORDS = {
+    Lag.PREVIOUS: "较上期",
+    Lag.DAY: "较前一日",
+    Lag.WEEK: "较一周前",
+    Lag.XUN: "较上旬",
+    Lag.TEN_DAYS: "10日内累计",
+    Lag.THIRTY_DAYS: "30日内累计",
+    Lag.MONTH: "较上月同日",
+    Lag.YEAR: "较上年同日",
+}
+
+
+def earlier(day: Day, lag: Lag) -> Day:
+    """The day that `lag` points to, for each of `day`. Not for PREVIOUS, which is no calendar distance."""
+    if lag in FIXED:
+        return day - np.int32(FIXED[lag])
+    low, high = (int(day.min()), int(day.max())) if len(day) else (0, 0)
+    table = earlier_dates(np.arange(low, high + 1, dtype=np.int32), lag)
+    return table[day - low]
+
+
+def earlier_dates(days: Day, lag: Lag) -> Day:
+    """The same for a range of days: the table that `earlier` looks up."""
+    dates = days.astype("datetime64[D]")
+    month = dates.astype("datetime64[M]")
+    of_month = (dates - month.astype("datetime64[D]")).astype(np.int64)  # 0 for the first
+    if lag is Lag.XUN:
+        # the same place in the 旬 before: the 1st-10th compare with the 21st-30th of the month before
+        moved = np.where(of_month >= 10, dates - np.timedelta64(10, "D"), clipped(month - 1, of_month + 20))
+        return moved.astype("datetime64[D]").astype(np.int32)
+    back = 1 if lag is Lag.MONTH else 12
+    return clipped(month - back, of_month).astype(np.int32)
+
+
+def clipped(month: NDArray[np.datetime64], of_month: NDArray[np.int64]) -> NDArray[np.datetime64]:
+    """Day `of_month` (0-based) of `month`, or its last day where it is shorter."""
+    first = month.astype("datetime64[D]")
+    last = (month + 1).astype("datetime64[D]") - np.timedelta64(1, "D")
+    found: NDArray[np.datetime64] = np.minimum(first + of_month.astype("timedelta64[D]"), last)
+    return found

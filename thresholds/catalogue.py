@@ -1,0 +1,164 @@
+"""The catalogue: which class an item belongs to, and how its values are measured.
+
+Rules name classes (粮, 油, 肉, …), not items. The shipped catalogue (thresholds/catalogue.toml) is extended by an
+installation's own files, which win. An item is matched by its whole name first, then by the longest keyword that it
+contains; an item that nothing matches is in class 未分类 and is watched by the statistical rules only.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+from thresholds.model import SeriesKey
+from thresholds.settings import Fault, Settings, load
+
+UNCLASSED = "未分类"
+
+
+class Measure(StrEnum):
+    """How changes of a value are measured."""
+
+    PRICE = "price"
+    """positive; changes are ratios; zero and negative values are impossible"""
+    SIGNED = "signed"
+    """may be zero or negative (indices, spreads, futures); changes are differences"""
+    COUNT = "count"
+    """whole numbers from zero; changes are differences of 2*sqrt(x), whose variance does not grow with the count"""
+
+
+class ItemClass(Settings):
+    """One class. `parent`: a rule for the parent covers it too. `domain` chooses the plan."""
+
+    name: str
+    parent: str = ""
+    domain: Literal["price", "finance"] = "price"
+    measure: Measure | None = None
+
+
+class Entry(Settings):
+    """Items of one class: by whole name (`names`) or by a keyword in the name (`contains`)."""
+
+    item_class: str
+    names: tuple[str, ...] = ()
+    contains: tuple[str, ...] = ()
+    measure: Measure | None = None
+    state_set: bool = False
+    """prices set by government: exempt from rules that exclude them"""
+
+
+class Units(Settings):
+    """Units that decide the measure where neither entry nor class does, by what the unit contains."""
+
+    measure: Measure
+    contains: tuple[str, ...]
+
+
+class CatalogueFile(Settings):
+    kind: Literal["catalogue"]
+    version: str = ""
+    classes: tuple[ItemClass, ...] = ()
+    items: tuple[Entry, ...] = ()
+    units: tuple[Units, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    """What the catalogue says of one item: its class with all parents (nearest first), domain, measure."""
+
+    chain: tuple[str, ...]
+    domain: str
+    measure: Measure
+    state_set: bool
+
+    @property
+    def name(self) -> str:
+        return self.chain[0]
+
+
+class Catalogue:
+    """Several catalogue files as one; earlier files win over later ones."""
+
+    def __init__(self, parts: Sequence[CatalogueFile]) -> None:
+        self.classes: dict[str, ItemClass] = {UNCLASSED: ItemClass(name=UNCLASSED)}
+        self.exact: dict[str, Entry] = {}
+        self.keywords: dict[str, Entry] = {}
+        self.units: list[Units] = []
+        for part in parts:
+            self.units.extend(part.units)
+            for one in part.classes:
+                self.classes.setdefault(one.name, one)
+            for entry in part.items:
+                for name in entry.names:
+                    self.exact.setdefault(folded(name), entry)
+                for word in entry.contains:
+                    self.keywords.setdefault(folded(word), entry)
+        self.version = "+".join(p.version for p in parts if p.version)
+
+    def classify(self, key: SeriesKey) -> Classified:
+        """Class, domain and measure of a series."""
+        entry = self.entry(key.item)
+        name = entry.item_class if entry else UNCLASSED
+        chain = self.chain(name)
+        known = [self.classes[c] for c in chain]
+        measure = entry.measure if entry else None
+        measure = measure or next((c.measure for c in known if c.measure), None) or self.by_unit(key.unit)
+        return Classified(chain, known[0].domain, measure, bool(entry and entry.state_set))
+
+    def entry(self, item: str) -> Entry | None:
+        name = folded(item)
+        if name in self.exact:
+            return self.exact[name]
+        found = [word for word in self.keywords if word in name]
+        return self.keywords[max(found, key=len)] if found else None
+
+    def chain(self, name: str) -> tuple[str, ...]:
+        """The class and its parents. A circle was refused when the files were loaded."""
+        chain = [name]
+        while (parent := self.classes[chain[-1]].parent) and parent not in chain:
+            chain.append(parent)
+        return tuple(chain)
+
+    def by_unit(self, unit: str) -> Measure:
+        """What the unit says: counts of things, indices; else a price, since prices are what this watches."""
+        text = folded(unit)
+        return next((u.measure for u in self.units if any(folded(w) == text for w in u.contains)), Measure.PRICE)
+
+
+def folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold().strip()
+
+
+def load_catalogue(extra: Sequence[Path] = ()) -> tuple[Catalogue | None, list[Fault]]:
+    """The installation's catalogues before the shipped one; all faults of all files at once."""
+    parts: list[CatalogueFile] = []
+    faults: list[Fault] = []
+    for path in [*extra, Path(str(files("thresholds") / "catalogue.toml"))]:
+        part, wrong = load(CatalogueFile, path)
+        faults.extend(wrong)
+        if part:
+            parts.append(part)
+    known = {c.name for p in parts for c in p.classes} | {UNCLASSED}
+    for path, part in zip([*extra, Path("catalogue.toml")], parts, strict=False):
+        faults.extend(unknown_classes(part, known, str(path)))
+    return (None, faults) if faults else (Catalogue(parts), [])
+
+
+def unknown_classes(part: CatalogueFile, known: set[str], shown: str) -> list[Fault]:
+    remedy = "Name a class of this file or of the shipped catalogue, or add it under [[classes]]"
+    items = [
+        Fault(shown, f"items[{i}].item_class", f"the class {e.item_class!r} does not exist", remedy)
+        for i, e in enumerate(part.items, 1)
+        if e.item_class not in known
+    ]
+    parents = [
+        Fault(shown, f"classes[{i}].parent", f"the class {c.parent!r} does not exist", remedy)
+        for i, c in enumerate(part.classes, 1)
+        if c.parent and c.parent not in known
+    ]
+    return items + parents

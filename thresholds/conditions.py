@@ -1,0 +1,387 @@
+"""Conditions: the leaves and branches of a rule's `when` tree.
+
+A condition answers, per observation and direction, true (1), false (0) or unknown (-1: too little history). Unknown
+is never taken for normal: `not` keeps it, `all` is unknown unless something is false, `any` unless something is true.
+
+A new kind of condition is a class decorated with `@condition`; nothing else changes.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, PlainValidator, SerializeAsAny, model_validator
+
+from thresholds.calendar import WORDS, Lag
+from thresholds.kernels.scan import run_length, shares
+from thresholds.model import BoolArray, Direction, FloatArray, IntArray
+from thresholds.settings import Duration, Settings
+from thresholds.view import View
+
+Truth = NDArray[np.int8]
+SLACK = 1e-9
+"""Decimal prices are not exact in binary: 10.50 / 10.00 is a hair above 1.05 and must not count as more than 5 %."""
+
+Comparison = Literal[">", ">="]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a leaf measured at some positions: columns of one length. Units as in thresholds.model.Finding.
+
+    `limit` is the value, in the unit of the series, beyond which the condition is true; `score` and `threshold` are
+    in `unit`.
+    """
+
+    value: FloatArray
+    expected: FloatArray
+    scale: FloatArray
+    score: FloatArray
+    threshold: float
+    limit: FloatArray
+    unit: str
+    window: str
+    n_used: IntArray
+    comparison: str
+
+
+class Condition(Settings, ABC):
+    """Base of all conditions."""
+
+    kind: str
+
+    @abstractmethod
+    def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
+        """int8[n] of 1, 0, -1. `ease` below 1 lowers the threshold: what keeps a flag open (hysteresis)."""
+
+    def children(self) -> tuple[Condition, ...]:
+        return ()
+
+    def measure(self, view: View, at: IntArray, direction: Direction) -> Measured | None:
+        """The numbers behind the answer at positions `at`; None for a condition that measures nothing itself."""
+        return None
+
+    def since(self, view: View, at: IntArray, direction: Direction) -> IntArray:
+        """Position of the first observation of what is true at `at`: earlier than `at` where duration is asked."""
+        return at
+
+
+KINDS: dict[str, type[Condition]] = {}
+C = TypeVar("C", bound=type[Condition])
+
+
+def condition(kind: C) -> C:
+    """Register a kind of condition under the value of its `kind` field."""
+    fields = cast("type[Condition]", kind).model_fields
+    KINDS[fields["kind"].default] = kind
+    return kind
+
+
+def parse(value: object) -> Condition:
+    """A condition from its table. `all`, `any` and `not` may be written without `kind`."""
+    if isinstance(value, Condition):
+        return value
+    if not isinstance(value, Mapping):
+        raise ValueError('a condition is a table|Write for example { kind = "change", over = "1w", percent = 30 }')
+    table: dict[str, Any] = dict(value)
+    if "kind" not in table and len(table) == 1:
+        name = next(iter(table))
+        if name in ("all", "any", "not"):
+            table = {"kind": name, "of": table[name]}
+    kind = KINDS.get(str(table.get("kind")))
+    if kind is None:
+        raise ValueError(f"the kind of condition {table.get('kind')!r} is unknown|Use one of {', '.join(KINDS)}")
+    return kind.model_validate(table)
+
+
+AnyCondition = Annotated[SerializeAsAny[Condition], PlainValidator(parse)]
+
+
+def walk(root: Condition) -> Iterator[Condition]:
+    """The condition and everything below it, depth first."""
+    yield root
+    for child in root.children():
+        yield from walk(child)
+
+
+def compare(x: FloatArray, op: Comparison, threshold: float) -> Truth:
+    """Truth of `x op threshold`, unknown where x is NaN. Equality is judged within the slack of decimals."""
+    slack = SLACK * max(1.0, abs(threshold))
+    hit = x > threshold + slack if op == ">" else x >= threshold - slack
+    return np.where(np.isnan(x), -1, hit).astype(np.int8)
+
+
+def sign(direction: Direction) -> int:
+    return -1 if direction is Direction.DOWN else 1
+
+
+@condition
+class Change(Condition):
+    """Relative change against an earlier observation: a step, a calendar lag or a cumulative window."""
+
+    kind: Literal["change"] = "change"
+    over: Lag
+    op: Comparison = ">"
+    percent: float = Field(gt=0, le=100_000)
+    max_age: Duration | None = None
+    """oldest age of the observation compared with, beyond the lag itself"""
+
+    def columns(self, view: View) -> FloatArray:
+        return view.change(self.over, self.days)
+
+    @property
+    def days(self) -> int | None:
+        return None if self.max_age is None else math.ceil(self.max_age.total_seconds() / 86_400)
+
+    def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
+        return compare(sign(direction) * self.columns(view), self.op, self.percent / 100 * ease)
+
+    def measure(self, view: View, at: IntArray, direction: Direction) -> Measured:
+        base = view.base(self.over, self.days)[at]
+        expected = np.where(base >= 0, view.panel.value[base], np.nan)
+        change = self.columns(view)[at] * 100
+        return Measured(
+            value=view.panel.value[at],
+            expected=expected,
+            scale=np.full(len(at), np.nan),
+            score=change,
+            threshold=sign(direction) * self.percent,
+            limit=expected * (1 + sign(direction) * self.percent / 100),
+            unit="%",
+            window=WORDS[self.over],
+            n_used=(base >= 0).astype(np.int64),
+            comparison=self.op,
+        )
+
+
+@condition
+class Score(Condition):
+    """Robust score of the newest step against the steps before it (thresholds.kernels.robust)."""
+
+    kind: Literal["score"] = "score"
+    kernel: Literal["robust"] = "robust"
+    window: int = Field(default=60, ge=8, le=1000)
+    least: int = Field(default=12, ge=5, le=1000)
+    op: Comparison = ">"
+    value: float = Field(gt=0, le=1000)
+
+    @model_validator(mode="after")
+    def enough(self) -> Score:
+        if self.least > self.window:
+            raise ValueError(
+                "`least` is greater than `window`|Lower it: the baseline never holds more than the window"
+            )
+        return self
+
+    def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
+        return compare(sign(direction) * view.scores(self.window, self.least).score, self.op, self.value * ease)
+
+    def measure(self, view: View, at: IntArray, direction: Direction) -> Measured:
+        scores = view.scores(self.window, self.least)
+        median, scale = scores.median[at], scores.scale[at]
+        return Measured(
+            value=view.panel.value[at],
+            expected=view.stepped(at, median),
+            scale=scale,
+            score=scores.score[at],
+            threshold=sign(direction) * self.value,
+            limit=view.stepped(at, median + sign(direction) * self.value * scale),
+            unit="σ",
+            window=f"前{self.window}期以内的变动",
+            n_used=scores.n_used[at],
+            comparison=self.op,
+        )
+
+
+@condition
+class Level(Condition):
+    """The value itself against a fixed level, in the unit of the series. Each direction has its own level."""
+
+    kind: Literal["level"] = "level"
+    op: Comparison = ">"
+    above: float | None = None
+    below: float | None = None
+
+    @model_validator(mode="after")
+    def some(self) -> Level:
+        if self.above is None and self.below is None:
+            raise ValueError("neither `above` nor `below` is given|Give the level, in the unit of the series")
+        return self
+
+    def bound(self, direction: Direction) -> float | None:
+        return self.below if direction is Direction.DOWN else self.above
+
+    def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
+        bound = self.bound(direction)
+        if bound is None:
+            return np.zeros(len(view.panel), np.int8)
+        eased = bound - (1 - ease) * abs(bound) * sign(direction)
+        return compare(sign(direction) * view.panel.value, self.op, sign(direction) * eased)
+
+    def measure(self, view: View, at: IntArray, direction: Direction) -> Measured | None:
+        bound = self.bound(direction)
+        if bound is None:
+            return None
+        value = view.panel.value[at]
+        return Measured(
+            value=value,
+            expected=np.full(len(at), bound),
+            scale=np.full(len(at), np.nan),
+            score=value - bound,
+            threshold=bound,
+            limit=np.full(len(at), bound),
+            unit="",
+            window="当期值",
+            n_used=np.ones(len(at), np.int64),
+            comparison=self.op,
+        )
+
+
+@condition
+class Points(Condition):
+    """At least so many points stand behind the value. True at once for rules on areas with many points."""
+
+    kind: Literal["points"] = "points"
+    at_least: int = Field(ge=1)
+
+    def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
+        return (view.n_points >= self.at_least).astype(np.int8)
+
+
+@condition
+class Breadth(Condition):
+    """Of the series of the same item on the same day, so many (or such a share) satisfy `of`."""
+
+    kind: Literal["breadth"] = "breadth"
+    of: AnyCondition
+    at_least: int = Field(default=2, ge=1)
+    share: float = Field(default=0.0, ge=0.0, le=1.0)
+
+    def children(self) -> tuple[Condition, ...]:
+        return (self.of,)
+
+    def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
+        inner = self.of.truth(view, direction, ease)
+        hits, known = shares(view.panel.group[view.panel.series], view.panel.day, inner)
+        enough = (hits >= self.at_least) & (hits >= self.share * known)
+        return np.where(known == 0, -1, enough & (inner == 1)).astype(np.int8)
+
+    def measure(self, view: View, at: IntArray, direction: Direction) -> Measured | None:
+        return self.of.measure(view, at, direction)
+
+
+@condition
+class Lasting(Condition):
+    """`of` has been true at so many observations in a row, this one included."""
+
+    kind: Literal["lasting"] = "lasting"
+    of: AnyCondition
+    readings: int = Field(ge=2)
+
+    def children(self) -> tuple[Condition, ...]:
+        return (self.of,)
+
+    def runs(self, view: View, direction: Direction, ease: float) -> tuple[NDArray[np.int32], Truth]:
+        inner = self.of.truth(view, direction, ease)
+        return run_length(view.panel.start, inner == 1, view.tested), inner
+
+    def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
+        runs, inner = self.runs(view, direction, ease)
+        return np.where(inner < 0, -1, runs >= self.readings).astype(np.int8)
+
+    def measure(self, view: View, at: IntArray, direction: Direction) -> Measured | None:
+        return self.of.measure(view, at, direction)
+
+    def since(self, view: View, at: IntArray, direction: Direction) -> IntArray:
+        runs, _ = self.runs(view, direction, 1.0)
+        return first_of_run(view, at, runs[at])
+
+
+def first_of_run(view: View, at: IntArray, length: NDArray[np.int32]) -> IntArray:
+    """Positions `length - 1` tested observations before `at`, within the series."""
+    order = np.cumsum(view.tested)
+    wanted = order[at] - (length - 1)
+    found: IntArray = np.searchsorted(order, wanted).astype(np.int64)
+    return found
+
+
+@condition
+class All(Condition):
+    """True where everything in `of` is."""
+
+    kind: Literal["all"] = "all"
+    of: tuple[AnyCondition, ...] = Field(min_length=1)
+
+    def children(self) -> tuple[Condition, ...]:
+        return self.of
+
+    def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
+        parts = np.stack([c.truth(view, direction, ease) for c in self.of])
+        return np.where((parts == 0).any(axis=0), 0, parts.min(axis=0)).astype(np.int8)
+
+    def measure(self, view: View, at: IntArray, direction: Direction) -> Measured | None:
+        return first_measured(self.of, view, at, direction)
+
+    def since(self, view: View, at: IntArray, direction: Direction) -> IntArray:
+        earliest: IntArray = np.min([c.since(view, at, direction) for c in self.of], axis=0)
+        return earliest
+
+
+@condition
+class Any_(Condition):
+    """True where something in `of` is."""
+
+    kind: Literal["any"] = "any"
+    of: tuple[AnyCondition, ...] = Field(min_length=1)
+
+    def children(self) -> tuple[Condition, ...]:
+        return self.of
+
+    def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
+        parts = np.stack([c.truth(view, direction, ease) for c in self.of])
+        return np.where((parts == 1).any(axis=0), 1, parts.min(axis=0)).astype(np.int8)
+
+    def measure(self, view: View, at: IntArray, direction: Direction) -> Measured | None:
+        return first_measured(self.of, view, at, direction)
+
+
+@condition
+class Not(Condition):
+    """The contrary of `of`; unknown stays unknown."""
+
+    kind: Literal["not"] = "not"
+    of: AnyCondition
+
+    def children(self) -> tuple[Condition, ...]:
+        return (self.of,)
+
+    def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
+        # easing what is excluded would tighten the rule: the exclusion is always judged as written
+        inner = self.of.truth(view, direction)
+        return np.where(inner < 0, -1, 1 - inner).astype(np.int8)
+
+
+@condition
+class StateSet(Condition):
+    """The price is set by government: for excluding such changes (`not`)."""
+
+    kind: Literal["state_set"] = "state_set"
+
+    def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
+        per_series: BoolArray = np.array([c.state_set for c in view.classified], np.bool_)
+        return per_series[view.panel.series].astype(np.int8)
+
+
+def first_measured(parts: tuple[Condition, ...], view: View, at: IntArray, direction: Direction) -> Measured | None:
+    """The numbers of the first part that measures something and, where some are true at `at`, is true there."""
+    found = [(c, m) for c in parts if (m := c.measure(view, at, direction)) is not None]
+    for part, measured in found:
+        if (part.truth(view, direction)[at] == 1).all():
+            return measured
+    return found[0][1] if found else None

@@ -1,0 +1,269 @@
+"""Plans and rule packs: policy as data, in TOML files that are versioned and reviewed like code.
+
+A plan states the grades of a contingency plan and which of them numbers may raise (P13: price grades II and I are
+legal facts, never percentages). A rule pack holds rules with their source. Both live in thresholds/plans/*.toml;
+an installation adds its own folders. See docs/plans.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from thresholds.catalogue import Catalogue, load_catalogue
+from thresholds.conditions import AnyCondition
+from thresholds.model import NO_GRADE, Direction, Grade
+from thresholds.settings import Fault, Settings, read_toml, validate
+
+Mark = Literal["S", "S2", "M-high", "M-med", "M-low", "P"]
+"""How well a source is established: statute, press or restatement, from memory, proposal of this project."""
+
+
+class Source(Settings):
+    """Where a rule comes from. `borrowed`: it is a rule of another place, used here as advice."""
+
+    title: str
+    place: str
+    year: str
+    mark: Mark
+    clause: str = ""
+    reference: str = ""
+    borrowed: bool = True
+
+
+class Rule(Settings):
+    """One rule. `scope` area: on the matched mean of an item's points in an area; point: on each point's quotes.
+
+    `rank` is the grade it proposes (0: report or watch only). `hold_days` is how long a flag stays without a new hit.
+    """
+
+    id: str
+    title: str
+    classes: tuple[str, ...] = ()
+    without_classes: tuple[str, ...] = ()
+    direction: Literal["both", "up", "down"] = "both"
+    scope: Literal["area", "point"] = "area"
+    rank: int = Field(default=0, ge=0, le=9)
+    advice: str = ""
+    hold_days: int = Field(default=7, ge=1, le=400)
+    ease: float = Field(default=0.9, gt=0, le=1)
+    """the share of the threshold that keeps an open flag open (hysteresis)"""
+    when: AnyCondition
+
+    @property
+    def directions(self) -> tuple[Direction, ...]:
+        both = (Direction.UP, Direction.DOWN)
+        return both if self.direction == "both" else (Direction(self.direction),)
+
+
+class Pack(Settings):
+    """A file of rules with one source."""
+
+    kind: Literal["rules"]
+    id: str
+    title: str
+    version: str
+    enabled: bool
+    effect: Literal["report", "watch", "candidate"]
+    domain: Literal["price", "finance", "any"] = "price"
+    valid_from: date | None = None
+    valid_until: date | None = None
+    source: Source
+    rules: tuple[Rule, ...] = Field(min_length=1)
+
+
+class PlanGrade(Settings):
+    """A grade of a plan. `numeric`: numbers may propose it; otherwise it enters only as a recorded decision."""
+
+    rank: int = Field(ge=1, le=9)
+    label: str
+    name: str
+    colour: str = ""
+    numeric: bool
+    basis: str = ""
+
+
+class Plan(Settings):
+    """A contingency plan, as far as detection needs it: its grades."""
+
+    kind: Literal["plan"]
+    id: str
+    title: str
+    version: str
+    domain: Literal["price", "finance"]
+    source: Source
+    grades: tuple[PlanGrade, ...] = Field(min_length=1)
+
+    def grade(self, rank: int) -> Grade:
+        """The grade of `rank` in this plan's words; NO_GRADE for 0. Raises KeyError for a rank it does not have."""
+        if rank == 0:
+            return NO_GRADE
+        found = {g.rank: g for g in self.grades}[rank]
+        return Grade(found.rank, found.label, found.colour)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Everything that detection is governed by, loaded and checked."""
+
+    catalogue: Catalogue
+    plans: dict[str, Plan]
+    """by domain: the plan in force"""
+    packs: tuple[Pack, ...]
+    """the packs that are switched on"""
+    version: str
+    """hash over all files: which policy an evaluation was made under"""
+
+    def plan_of(self, domain: str) -> Plan | None:
+        return self.plans.get(domain)
+
+
+SHIPPED = Path(str(files("thresholds") / "plans"))
+
+
+@dataclass
+class Loaded:
+    """Files read so far, with all faults."""
+
+    plans: dict[str, Plan]
+    packs: dict[str, Pack]
+    faults: list[Fault]
+    digest: hashlib._Hash
+
+
+def load_policy(
+    folders: Sequence[Path] = (),
+    *,
+    catalogues: Sequence[Path] = (),
+    plans: Sequence[str] = ("price-daqing", "finance-luohe"),
+    enable: Sequence[str] = (),
+    disable: Sequence[str] = (),
+    shown: str = "config.toml",
+) -> tuple[Policy | None, list[Fault]]:
+    """Read the shipped plans and packs, those of `folders`, and the catalogues. All faults at once.
+
+    `enable` and `disable` name packs whose own `enabled` is overruled; `shown` names the file these come from.
+    """
+    loaded = Loaded({}, {}, [], hashlib.sha256())
+    for folder in [SHIPPED, *folders]:
+        if not folder.is_dir():
+            loaded.faults.append(
+                Fault(shown, "detection.plan_folders", f"{folder} is not a folder", "Correct the path")
+            )
+        for path in sorted(folder.glob("*.toml")):
+            read_policy_file(path, loaded)
+    catalogue, faults = load_catalogue(catalogues)
+    loaded.faults.extend(faults)
+    chosen = choose_plans(loaded, plans, shown)
+    packs = choose_packs(loaded, enable, disable, shown)
+    for pack in loaded.packs.values():
+        check_pack(pack, loaded.plans, catalogue, loaded.faults)
+    if loaded.faults or catalogue is None:
+        return None, sorted(set(loaded.faults))
+    loaded.digest.update(repr((sorted(chosen), [p.id for p in packs], catalogue.version)).encode())
+    return Policy(catalogue, chosen, packs, loaded.digest.hexdigest()[:12]), []
+
+
+def read_policy_file(path: Path, into: Loaded) -> None:
+    tables, faults = read_toml(path, path.name)
+    into.faults.extend(faults)
+    if faults:
+        return
+    into.digest.update(path.read_bytes())
+    kind = tables.get("kind")
+    if kind == "plan":
+        plan, wrong = validate(Plan, tables, path.name)
+        add_once(into.plans, plan, path.name, into.faults)
+    elif kind == "rules":
+        pack, wrong = validate(Pack, tables, path.name)
+        add_once(into.packs, pack, path.name, into.faults)
+    else:
+        wrong = [Fault(path.name, "kind", f"{kind!r} is not a kind of policy file", 'Use "plan" or "rules"')]
+    into.faults.extend(wrong)
+
+
+def add_once(
+    known: dict[str, Plan] | dict[str, Pack], one: Plan | Pack | None, name: str, faults: list[Fault]
+) -> None:
+    if one is None:
+        return
+    if one.id in known:
+        faults.append(
+            Fault(name, "id", f"the id {one.id!r} is used by another file", "Give each file an id of its own")
+        )
+    known[one.id] = one  # type: ignore[assignment]  # each dict is filled with one of the two kinds only
+
+
+def choose_plans(loaded: Loaded, wanted: Sequence[str], shown: str) -> dict[str, Plan]:
+    chosen: dict[str, Plan] = {}
+    for i, name in enumerate(wanted, 1):
+        plan = loaded.plans.get(name)
+        key = f"detection.plans[{i}]"
+        if plan is None:
+            known = ", ".join(sorted(loaded.plans)) or "none"
+            loaded.faults.append(Fault(shown, key, f"the plan {name!r} does not exist", f"Known plans: {known}"))
+        elif plan.domain in chosen:
+            problem = f"a second plan for {plan.domain}, beside {chosen[plan.domain].id!r}"
+            loaded.faults.append(Fault(shown, key, problem, "Keep one plan per domain"))
+        else:
+            chosen[plan.domain] = plan
+    return chosen
+
+
+def choose_packs(loaded: Loaded, enable: Sequence[str], disable: Sequence[str], shown: str) -> tuple[Pack, ...]:
+    for key, names in (("enable", enable), ("disable", disable)):
+        for i, name in enumerate(names, 1):
+            if name not in loaded.packs:
+                known = ", ".join(sorted(loaded.packs))
+                problem = f"the rule pack {name!r} does not exist"
+                loaded.faults.append(Fault(shown, f"detection.{key}[{i}]", problem, f"Known packs: {known}"))
+    both = sorted(set(enable) & set(disable))
+    if both:
+        problem = f"{both[0]!r} is both enabled and disabled"
+        loaded.faults.append(Fault(shown, "detection.enable", problem, "Remove it from one of the lists"))
+    on = [p for p in loaded.packs.values() if (p.enabled or p.id in enable) and p.id not in disable]
+    return tuple(sorted(on, key=lambda p: p.id))
+
+
+def check_pack(pack: Pack, plans: dict[str, Plan], catalogue: Catalogue | None, faults: list[Fault]) -> None:
+    """What types cannot check: classes exist, ids are unique, grades may be raised by numbers, marks allow it."""
+    name = f"{pack.id}.toml"
+    if pack.enabled and pack.source.mark.startswith("M"):
+        problem = f"the source is from memory ({pack.source.mark}) but the pack is switched on"
+        faults.append(
+            Fault(name, "enabled", problem, "Verify the source and change its mark, or ship it switched off")
+        )
+    if pack.valid_from and pack.valid_until and pack.valid_until < pack.valid_from:
+        faults.append(Fault(name, "valid_until", "ends before it begins", "Correct one of the two dates"))
+    seen: set[str] = set()
+    for i, rule in enumerate(pack.rules, 1):
+        key = f"rules[{i}]"
+        if rule.id in seen:
+            faults.append(Fault(name, f"{key}.id", f"{rule.id!r} is used twice", "Give each rule an id of its own"))
+        seen.add(rule.id)
+        for c in (*rule.classes, *rule.without_classes):
+            if catalogue is not None and c not in catalogue.classes:
+                problem = f"the class {c!r} is not in the catalogue"
+                faults.append(Fault(name, f"{key}.classes", problem, "Correct it, or add the class to a catalogue"))
+        concerned = [p for p in plans.values() if pack.domain in ("any", p.domain)]
+        faults.extend(fault for p in concerned if (fault := not_numeric(rule, p, name, key)))
+
+
+def not_numeric(rule: Rule, plan: Plan, name: str, key: str) -> Fault | None:
+    """P13: a rule may not propose a grade that only a recorded decision can raise."""
+    if rule.rank == 0:
+        return None
+    grade = next((g for g in plan.grades if g.rank == rule.rank), None)
+    if grade is None:
+        return Fault(name, f"{key}.rank", f"the plan {plan.id} has no grade of rank {rule.rank}", "Use a rank it has")
+    if not grade.numeric:
+        problem = f"grade {grade.label} of {plan.id} is a recorded decision, numbers cannot raise it ({grade.basis})"
+        return Fault(name, f"{key}.rank", problem, "Propose a lower rank and put the suggestion into `advice`")
+    return None

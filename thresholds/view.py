@@ -1,0 +1,122 @@
+"""What conditions look at: a panel with its gate, its classes, and the kernels already computed on it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thresholds.calendar import Lag
+from thresholds.catalogue import Classified, Measure
+from thresholds.kernels.lag import lag_positions
+from thresholds.kernels.robust import RobustScores, robust_scores
+from thresholds.model import BoolArray, FloatArray, IntArray
+from thresholds.panel import Panel
+
+LOG_FLOOR = 0.005
+"""Least scale of a log step: half a percent (METHODS.md 5.2, robust short-term z)."""
+COUNT_FLOOR = 1.0
+"""Least scale of a step in 2*sqrt(count): the standard deviation of a Poisson count on that scale."""
+LEVEL_FLOOR = 0.005
+"""Least scale of a step of a signed value, as a share of the level it starts from."""
+
+
+@dataclass
+class View:
+    """One panel as rules see it.
+
+    classified  per series: class, domain, measure
+    tested      bool[n], values that rules are applied to
+    usable      bool[n], values that may serve as baseline
+    n_points    int32[n], how many points stand behind a value
+    """
+
+    panel: Panel
+    classified: Sequence[Classified]
+    tested: BoolArray
+    usable: BoolArray
+    n_points: NDArray[np.int32]
+    cache: dict[Hashable, object] = field(default_factory=dict)
+
+    def measure_is(self, measure: Measure) -> BoolArray:
+        """bool[n]: observations of series measured so."""
+        per_series = np.array([c.measure is measure for c in self.classified], np.bool_)
+        return per_series[self.panel.series]
+
+    def of_classes(self, classes: Sequence[str], without: Sequence[str] = ()) -> BoolArray:
+        """bool[n_series]: series whose class, or a parent of it, is named (all if none is), and none of `without`."""
+        wanted, unwanted = set(classes), set(without)
+        return np.array(
+            [(not wanted or bool(wanted & set(c.chain))) and not unwanted & set(c.chain) for c in self.classified],
+            np.bool_,
+        )
+
+    def base(self, lag: Lag, tolerance: int | None) -> IntArray:
+        """int64[n]: position of the observation compared with, -1 for none."""
+        key = ("base", lag, tolerance)
+        if key not in self.cache:
+            self.cache[key] = lag_positions(self.panel, self.usable, lag, tolerance)
+        return cast(IntArray, self.cache[key])
+
+    def change(self, lag: Lag, tolerance: int | None) -> FloatArray:
+        """float64[n]: relative change, 0.05 for +5 %; NaN where there is nothing positive to compare with."""
+        key = ("change", lag, tolerance)
+        if key not in self.cache:
+            base = self.base(lag, tolerance)
+            before = self.panel.value[base]  # -1 picks the last value; masked below
+            with np.errstate(divide="ignore", invalid="ignore"):
+                ratio = self.panel.value / before - 1.0
+            ratio[(base < 0) | (before <= 0)] = np.nan
+            self.cache[key] = ratio
+        return cast(FloatArray, self.cache[key])
+
+    def steps(self) -> tuple[FloatArray, FloatArray]:
+        """float64[n] twice: the step from the observation before on the scale of the measure, and its least scale."""
+        key = "steps"
+        if key not in self.cache:
+            self.cache[key] = self.make_steps()
+        return cast("tuple[FloatArray, FloatArray]", self.cache[key])
+
+    def make_steps(self) -> tuple[FloatArray, FloatArray]:
+        base = self.base(Lag.PREVIOUS, None)
+        value = self.panel.value
+        before = value[base]
+        scale_of = {m: self.measure_is(m) for m in {c.measure for c in self.classified}}
+        step, floor = np.full(len(value), np.nan), np.full(len(value), LOG_FLOOR)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            for measure, here in scale_of.items():
+                if measure is Measure.PRICE:
+                    step[here] = np.log(value[here] / before[here])
+                elif measure is Measure.COUNT:
+                    step[here] = 2 * (np.sqrt(value[here]) - np.sqrt(before[here]))
+                    floor[here] = COUNT_FLOOR
+                else:
+                    step[here] = value[here] - before[here]
+                    floor[here] = LEVEL_FLOOR * np.abs(before[here])
+        step[(base < 0) | ~np.isfinite(step)] = np.nan
+        return step, floor
+
+    def stepped(self, at: IntArray, step: FloatArray) -> FloatArray:
+        """The value that a step of `step`, on the scale of the measure, would have led to at positions `at`."""
+        base = self.base(Lag.PREVIOUS, None)[at]
+        before = np.where(base >= 0, self.panel.value[base], np.nan)
+        with np.errstate(over="ignore", invalid="ignore"):
+            led = before + step
+            for measure, way in (
+                (Measure.PRICE, before * np.exp(step)),
+                (Measure.COUNT, (np.sqrt(before) + step / 2) ** 2),
+            ):
+                led = np.where(self.measure_is(measure)[at], way, led)
+        return led
+
+    def scores(self, window: int, least: int) -> RobustScores:
+        """Robust scores of the steps."""
+        key = ("scores", window, least)
+        if key not in self.cache:
+            step, floor = self.steps()
+            tested_step = np.where(self.tested | self.usable, step, np.nan)
+            self.cache[key] = robust_scores(self.panel.start, tested_step, self.usable, floor, window, least)
+        return cast(RobustScores, self.cache[key])
