@@ -67,7 +67,7 @@ observation = Table(
     metadata,
     Column("series_id", BigInteger, nullable=False, primary_key=True, autoincrement=False),
     Column("at", BigInteger, nullable=False, primary_key=True, autoincrement=False),
-    Column("revision", SmallInteger, nullable=False, primary_key=True, autoincrement=False),
+    Column("revision", Integer, nullable=False, primary_key=True, autoincrement=False),
     Column("value", Double, nullable=False),
     Column("batch_id", BigInteger, nullable=False),
     sqlite_with_rowid=False,
@@ -78,17 +78,17 @@ observation_note = Table(
     metadata,
     Column("series_id", BigInteger, nullable=False, primary_key=True, autoincrement=False),
     Column("at", BigInteger, nullable=False, primary_key=True, autoincrement=False),
-    Column("revision", SmallInteger, nullable=False, primary_key=True, autoincrement=False),
+    Column("revision", Integer, nullable=False, primary_key=True, autoincrement=False),
     Column("note", Text, nullable=False),
 )
 
 observation_mark = Table(
     "observation_mark",
     metadata,
-    # What a reviewer said of an observation: thresholds.model.Mark bits; applies to the revision judged.
+    # thresholds.model.Mark bits of one revision: CONFLICT is written when it is stored, the others by a review.
     Column("series_id", BigInteger, nullable=False, primary_key=True, autoincrement=False),
     Column("at", BigInteger, nullable=False, primary_key=True, autoincrement=False),
-    Column("revision", SmallInteger, nullable=False, primary_key=True, autoincrement=False),
+    Column("revision", Integer, nullable=False, primary_key=True, autoincrement=False),
     Column("mark", SmallInteger, nullable=False),
     Column("flag_id", Text, nullable=False),
     Column("actor", Text, nullable=False),

@@ -1,0 +1,85 @@
+"""What the two bulk paths offer alike: many rows as columns, through the driver underneath SQLAlchemy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from sqlalchemy import Connection
+
+from thresholds.model import FloatArray, IntArray, SeriesKey
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Stored revisions as columns, sorted by (series_id, at, revision)."""
+
+    series_id: IntArray
+    at: IntArray
+    revision: IntArray
+    value: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+
+NO_ROWS = Rows(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float64))
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSeries:
+    """A stored series as far as storing needs it."""
+
+    id: int
+    area: str
+    source: str
+
+
+class Bulk(Protocol):
+    """Implemented by the modules bulk_sqlite and bulk_postgres."""
+
+    def lock_observations(self, connection: Connection) -> None:
+        """Let no other transaction add observations until this one ends."""
+
+    def find_series(self, connection: Connection, keys: Sequence[SeriesKey]) -> list[KnownSeries | None]:
+        """The stored series of each key, or None."""
+
+    def insert_series(
+        self,
+        connection: Connection,
+        keys: Sequence[SeriesKey],
+        areas: Sequence[str],
+        sources: Sequence[str],
+        now: int,
+    ) -> None:
+        """Insert series; those that exist are left as they are."""
+
+    def insert_observations(self, connection: Connection, rows: Rows, batch_id: int) -> None:
+        """Insert rows that are sorted by key and not stored yet."""
+
+    def read_windows(
+        self, connection: Connection, series_id: IntArray, low: IntArray, high: IntArray, limit: IntArray
+    ) -> Rows:
+        """All revisions with low <= at <= high per series, at most `limit` rows of each. `series_id` ascends."""
+
+    def read_points(self, connection: Connection, series_id: IntArray, at: IntArray) -> Rows:
+        """All revisions of single keys, which ascend."""
+
+    def read_rows(self, connection: Connection, series_id: IntArray | None, since: int | None) -> Rows:
+        """All revisions of the given series (ascending; None for all), from `since` on."""
+
+
+def joined(parts: Sequence[Rows]) -> Rows:
+    """Rows of several chunks in one piece."""
+    if len(parts) == 1:
+        return parts[0]
+    if not parts:
+        return NO_ROWS
+    return Rows(
+        np.concatenate([p.series_id for p in parts]),
+        np.concatenate([p.at for p in parts]),
+        np.concatenate([p.revision for p in parts]),
+        np.concatenate([p.value for p in parts]),
+    )
