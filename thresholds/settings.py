@@ -18,8 +18,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
-SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w|y)")
+SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 365 * 86400}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -57,7 +57,7 @@ def parse_duration(value: object) -> timedelta:
     text = value.replace(" ", "") if isinstance(value, str) else ""
     parts = DURATION.findall(text)
     if not parts or "".join(n + u for n, u in parts) != text:
-        raise ValueError(f"{value!r} is not a duration|Write a number with a unit: 30s, 15m, 6h, 2d, 1w")
+        raise ValueError(f"{value!r} is not a duration|Write a number with a unit: 30s, 15m, 6h, 2d, 1w, 5y")
     return timedelta(seconds=sum(float(n) * SECONDS[u] for n, u in parts))
 
 
@@ -109,7 +109,7 @@ def read_toml(path: Path, shown: str | None = None) -> tuple[dict[str, Any], lis
     """The tables of a TOML file, or the one fault that prevents reading it."""
     name = shown or str(path)
     try:
-        return tomllib.loads(path.read_text("utf-8")), []
+        return tomllib.loads(path.read_text("utf-8-sig")), []  # editors on Windows put a mark before the first line
     except FileNotFoundError:
         return {}, [Fault(name, "", "the file does not exist", "Create it, or name another file")]
     except UnicodeDecodeError:
@@ -133,12 +133,12 @@ def validate(model: type[Model], tables: Mapping[str, Any], shown: str) -> tuple
     try:
         return model.model_validate(tables), []
     except ValidationError as error:
-        return None, sorted({fault_of(e, shown) for e in error.errors(include_url=False)})
+        return None, sorted({fault_of(e, shown, tables) for e in error.errors(include_url=False)})
 
 
-def fault_of(error: ErrorDetails, shown: str) -> Fault:
+def fault_of(error: ErrorDetails, shown: str, tables: Mapping[str, Any] | None = None) -> Fault:
     """One validation error in our words. A ValueError of ours may hold its remedy after a '|'."""
-    key = key_of(error)
+    key = key_of(error, tables)
     kind, given = error["type"], error.get("input")
     context: dict[str, Any] = error.get("ctx") or {}
     if kind == "missing":
@@ -151,25 +151,39 @@ def fault_of(error: ErrorDetails, shown: str) -> Fault:
     if kind in ("union_tag_invalid", "literal_error", "enum"):
         allowed = context.get("expected_tags") or context.get("expected")
         wrong = context.get("tag", given)
+        key = f"{key}.kind" if kind == "union_tag_invalid" else key
         return Fault(shown, key, f"{wrong!r} is not one of the possible values", f"Use one of {allowed}")
     if kind == "union_tag_not_found":
         return Fault(shown, key, "the key 'kind' is missing", 'Add kind = "…"; docs/configuration.md lists them')
+    if kind in ("tuple_type", "list_type") and isinstance(given, Mapping):
+        return Fault(shown, key, "one table is given where a list is meant", f"Write [[{key}]] with double brackets")
     return Fault(shown, key, f"{error['msg']} (found {short(given)})", "Correct the value")
 
 
-def key_of(error: ErrorDetails) -> str:
-    """Dotted path of an error, list entries counted from 1, without the tags of unions."""
-    parts = ""
+def key_of(error: ErrorDetails, tables: Mapping[str, Any] | None = None) -> str:
+    """Dotted path of an error as in the file: list entries counted from 1, without the tags that pydantic adds.
+
+    Where one of several models is chosen by `kind`, pydantic puts the kind into the path, right behind the table that
+    holds it; `tables` is the file's content, in which these places are found.
+    """
+    parts, here, inside = "", tables, True
     for part in error["loc"]:
         if isinstance(part, int):
             parts += f"[{part + 1}]"
-        elif part not in UNION_TAGS:
+        elif inside and isinstance(here, Mapping) and here.get("kind") == part:
+            inside = False  # a tag; a key of the same name may follow
+            continue
+        else:
             parts += f".{part}" if parts else str(part)
+        here, inside = step(here, part), True
     return parts
 
 
-UNION_TAGS: set[str] = set()
-"""Discriminator values that pydantic puts into error paths and that are not keys in the file."""
+def step(here: Any, part: str | int) -> Any:
+    """The value one step down a path, None where there is none."""
+    if isinstance(part, int):
+        return here[part] if isinstance(here, list | tuple) and part < len(here) else None
+    return here.get(part) if isinstance(here, Mapping) else None
 
 
 def short(value: object) -> str:
