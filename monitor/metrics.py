@@ -35,6 +35,8 @@ JOB_SKIPS = ("still_running", "missed")
 SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 WAITS = (1, 5, 15, 60, 300, 900, 3600, 14400, 86400)
 LONGEST_LABEL = 100
+JOB = "job_name"
+"""Label of jobs: `job` is the label by which Prometheus names what it scrapes."""
 
 P = ParamSpec("P")
 
@@ -122,9 +124,9 @@ class Metrics:
         self.messages_given_up_total = counter(
             "messages_given_up_total", "Messages that will not be tried again, by reason.", "channel", "reason"
         )
-        self.job_runs_total = counter("job_runs_total", "Runs of a job: ok or failed.", "job", "outcome")
-        self.job_skips_total = counter("job_skips_total", "Runs that did not take place.", "job", "reason")
-        self.job_seconds = seconds("job_seconds", "Time that a run of the job took.", "job")
+        self.job_runs_total = counter("job_runs_total", "Runs of a job: ok or failed.", JOB, "outcome")
+        self.job_skips_total = counter("job_skips_total", "Runs that did not take place.", JOB, "reason")
+        self.job_seconds = seconds("job_seconds", "Time that a run of the job took.", JOB)
         self.store_errors_total = counter("store_errors_total", "Errors of the database, by reason.", "reason")
         self.clock_steps_total = counter(
             "clock_steps_total", "Jumps of the system clock that the daemon noticed.", "direction"
@@ -135,9 +137,9 @@ class Metrics:
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(f"monitor_{name}", text, labels, registry=self.registry)
 
-        self.job_interval_seconds = gauge("job_interval_seconds", "Time between two runs of the job.", "job")
+        self.job_interval_seconds = gauge("job_interval_seconds", "Time between two runs of the job.", JOB)
         self.job_last_success_timestamp_seconds = gauge(
-            "job_last_success_timestamp_seconds", "Newest successful run, seconds since the epoch; 0: none.", "job"
+            "job_last_success_timestamp_seconds", "Newest successful run, seconds since the epoch; 0: none.", JOB
         )
         self.config_reload_success = gauge(
             "config_reload_success", "1 when the newest configuration is in force, 0 when it was refused."
@@ -161,6 +163,7 @@ class Metrics:
         *,
         sources: Iterable[str] = (),
         channels: Iterable[str] = (),
+        rules: Iterable[str] = (),
         jobs: Mapping[str, float | None] | None = None,
     ) -> None:
         """Show these from the start with zeros, so that the first event of its kind is seen as a rise.
@@ -178,6 +181,9 @@ class Metrics:
         for channel in map(self.channel, channels):
             self.sends_total.labels(channel, "sent")
             self.send_seconds.labels(channel)
+            self.messages_given_up_total.labels(channel, "expired")
+        for rule in map(self.rule, rules):
+            self.rule_failures_total.labels(rule)
         for job, interval in (jobs or {}).items():
             self._declare_job(self.job_name(job), interval)
 
