@@ -116,8 +116,6 @@ class DefaultTarget(Settings):
 class NotifyOptions(Settings):
     """The table [alerts] of the configuration, without its channels and its retry policy."""
 
-    public_url: str = "http://127.0.0.1:8000"
-    """how the console is reached from a phone: links in messages begin with it"""
     max_age: Duration = timedelta(days=2)
     """what happened longer ago raises no notification: importing history does not ring phones"""
     expires_after: Duration = timedelta(hours=12)
@@ -126,7 +124,6 @@ class NotifyOptions(Settings):
     """a person's next contact is used when nobody has acknowledged by then"""
     storm_limit: int = 5
     """more changes for one person in one evaluation are folded into one digest"""
-    timezone: str = "Asia/Shanghai"
     tell: Mapping[Kind, tuple[What, ...]] = {
         Kind.MOVE: (What.OPENED, What.RAISED, What.ENDED, What.WITHDRAWN),
         Kind.DATA: (What.OPENED, What.WITHDRAWN),
@@ -149,13 +146,6 @@ class NotifyOptions(Settings):
         if value < 1:
             raise ValueError("a storm limit below 1 would fold every message|Write 1 or more")
         return value
-
-    @field_validator("public_url")
-    @classmethod
-    def web_address(cls, value: str) -> str:
-        if not value.startswith(("http://", "https://")) or any(c.isspace() for c in value):
-            raise ValueError(f"{value!r} is not a web address|Write it with http:// or https:// in front")
-        return value.rstrip("/")
 
     @field_validator("templates")
     @classmethod
@@ -201,15 +191,18 @@ def compose(
     told: Mapping[str, Sequence[Target]],
     channels: Collection[str],
     options: NotifyOptions,
+    public_url: str,
+    zone: ZoneInfo,
     now: datetime,
     is_demo: Callable[[Flag], bool] = lambda _: False,
     token: Callable[[], str] = new_token,
 ) -> Composed:
     """The notifications for the changes of one evaluation.
 
-    told      {flag id: whom earlier messages about it went to}, for changes that are over or withdrawn
-    channels  names of the configured channels: contacts on others are passed over
-    is_demo   whether a flag rests on demonstration data: its messages say 【演示】
+    told        {flag id: whom earlier messages about it went to}, for changes that are over or withdrawn
+    channels    names of the configured channels: contacts on others are passed over
+    public_url  how the console is reached from a phone, without a slash at the end: links begin with it
+    is_demo     whether a flag rests on demonstration data: its messages say 【演示】
     """
     reasons: Counter[Reason] = Counter()
     drafts: list[Draft] = []
@@ -223,7 +216,9 @@ def compose(
         drafts.extend(Draft(target, (change,)) for target in targets)
     folded = fold(drafts, options.storm_limit)
     reasons[Reason.FOLDED] += sum(len(d.changes) for d in folded if len(d.changes) > 1)
-    made = [written(draft, options, now, is_demo, token, reasons) for draft in folded]
+    writer = Writer(options, public_url.rstrip("/"), zone, now, is_demo, token)
+    made = [writer.write(draft) for draft in folded]
+    reasons[Reason.TEMPLATE_ERROR] += writer.failed
     return Composed(tuple({n.key: n for n in made}.values()), {r: n for r, n in reasons.items() if n})
 
 
@@ -312,46 +307,49 @@ def key_of(draft: Draft) -> str:
     return hashlib.sha256("\x1f".join(parts).encode("utf-8")).hexdigest()[:40]
 
 
-def written(
-    draft: Draft,
-    options: NotifyOptions,
-    now: datetime,
-    is_demo: Callable[[Flag], bool],
-    token: Callable[[], str],
-    reasons: Counter[Reason],
-) -> NewNotification:
-    """One draft with its text, key and times. Adds to `reasons` where a template failed."""
-    first, single = draft.changes[0], len(draft.changes) == 1
-    what = What(first.what) if single else What.DIGEST
-    asks = any(What(change.what) in RAISING for change in draft.changes)
-    secret = token() if asks else ""
-    zone = ZoneInfo(options.timezone)
-    context = texts.Context(
-        what=what.value,
-        facts=tuple(
-            texts.facts_of(c.what, c.flag, public_url=options.public_url, zone=zone, demo=is_demo(c.flag))
-            for c in draft.changes
-        ),
-        ack_link=f"{options.public_url}/a/{secret}" if secret else "",
-        list_link=f"{options.public_url}/flags",
-    )
-    text = texts.render(context, options.templates)
-    reasons[Reason.TEMPLATE_ERROR] += text.failed
-    wait = options.second_way_after * (draft.target.way - 1)
-    return NewNotification(
-        key=key_of(draft),
-        flag_id=first.flag.id if single else None,
-        change=what.value,
-        changes=tuple((change.flag.id, label_of(change)) for change in draft.changes),
-        rank=max(change.flag.peak_grade.rank for change in draft.changes),
-        person=draft.target.person,
-        channel=draft.target.channel,
-        address=draft.target.address,
-        subject=text.subject,
-        body=text.body,
-        payload=texts.payload_of(context, draft.target.way),
-        created_at=now,
-        not_before=now + wait,
-        expires_at=now + options.expires_after + wait,
-        ack_hash=hash_of(secret) if secret else "",
-    )
+@dataclass(slots=True)
+class Writer:
+    """Gives drafts their text, key and times. `failed` counts the templates that had to be replaced by plain text."""
+
+    options: NotifyOptions
+    public_url: str
+    zone: ZoneInfo
+    now: datetime
+    is_demo: Callable[[Flag], bool]
+    token: Callable[[], str]
+    failed: int = 0
+
+    def write(self, draft: Draft) -> NewNotification:
+        single = len(draft.changes) == 1
+        what = What(draft.changes[0].what) if single else What.DIGEST
+        secret = self.token() if any(What(change.what) in RAISING for change in draft.changes) else ""
+        context = texts.Context(
+            what=what.value,
+            facts=tuple(self.facts(change) for change in draft.changes),
+            ack_link=f"{self.public_url}/a/{secret}" if secret else "",
+            list_link=f"{self.public_url}/flags",
+        )
+        text = texts.render(context, self.options.templates)
+        self.failed += text.failed
+        wait = self.options.second_way_after * (draft.target.way - 1)
+        return NewNotification(
+            key=key_of(draft),
+            flag_id=draft.changes[0].flag.id if single else None,
+            change=what.value,
+            changes=tuple((change.flag.id, label_of(change)) for change in draft.changes),
+            rank=max(change.flag.peak_grade.rank for change in draft.changes),
+            person=draft.target.person,
+            channel=draft.target.channel,
+            address=draft.target.address,
+            subject=text.subject,
+            body=text.body,
+            payload=texts.payload_of(context, draft.target.way),
+            created_at=self.now,
+            not_before=self.now + wait,
+            expires_at=self.now + self.options.expires_after + wait,
+            ack_hash=hash_of(secret) if secret else "",
+        )
+
+    def facts(self, change: Change) -> texts.Facts:
+        flag = change.flag
+        return texts.facts_of(change.what, flag, public_url=self.public_url, zone=self.zone, demo=self.is_demo(flag))

@@ -34,6 +34,7 @@ CODE_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # none that look alike or sou
 
 KINDS = {Kind.MOVE: "异常波动", Kind.DATA: "疑似数据错误", Kind.SILENCE: "数据中断"}
 DIRECTIONS = {Direction.UP: "上涨", Direction.DOWN: "下跌", Direction.NONE: ""}
+CHANGE_UNITS = ("%", "σ")  # findings whose `expected` is an earlier value, not a bound
 CHANGES = {"opened": "新增", "raised": "升级", "ended": "结束", "withdrawn": "撤回", "digest": "汇总"}
 
 MOVE_LINE = "{{ f.item }}{{ f.direction }}{% if f.percent %}{{ f.percent }}{% endif %}"
@@ -142,7 +143,7 @@ def facts_of(what: str, flag: Flag, *, public_url: str, zone: ZoneInfo, demo: bo
         until=moment(flag.end, zone) if flag.end else "",
         reason=cut(one_line(flag.reason), REASON_LENGTH) or "（无说明）",
         code=short_code(flag.id),
-        link=f"{public_url}/flags/{quote(flag.id, safe='')}",
+        link=f"{public_url}/flags/{quote(flag.id, safe='', errors='replace')}",
         demo=DEMO if demo else "",
     )
 
@@ -156,22 +157,26 @@ def where_of(flag: Flag) -> str:
 
 
 def percent_of(flag: Flag) -> str:
-    """The change against what was expected, as '12.3%': only where it means something (move, expected above 0)."""
-    if (
-        flag.kind != Kind.MOVE
-        or not (math.isfinite(flag.value) and math.isfinite(flag.expected))
-        or flag.expected <= 0
-    ):
+    """The change against what was expected, as '12.3%': only where it means something.
+
+    That is: a move, expected above 0, and measured as a change. A level has nothing expected but its own bound.
+    """
+    if flag.kind != Kind.MOVE or not (known(flag.value) and known(flag.expected)) or flag.expected <= 0:
         return ""
-    if any(finding.unit in ("%", "点") for finding in flag.findings[:1]) and "%" in flag.reason:
-        return ""  # the value is a percentage itself: a percentage of it would mislead, the reason has it right
+    if flag.findings and flag.findings[0].unit not in CHANGE_UNITS:
+        return ""
     return f"{abs(flag.value / flag.expected - 1) * 100:.1f}%"
 
 
 def numbers_of(flag: Flag) -> str:
-    """'现值 5.6，参照 4.98，阈值 10': those that are known."""
-    named = (("现值", flag.value), ("参照", flag.expected), ("阈值", flag.threshold))
-    return "，".join(f"{name} {number(value)}" for name, value in named if value is not None and math.isfinite(value))
+    """'现值 5.6，参照 4.98，阈值 10%': those that are known. The threshold is in the unit of the first finding."""
+    unit = one_line(flag.findings[0].unit) if flag.findings else ""
+    named = (("现值", flag.value, ""), ("参照", flag.expected, ""), ("阈值", flag.threshold, unit))
+    return "，".join(f"{name} {number(value)}{mark}" for name, value, mark in named if known(value))
+
+
+def known(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
 
 
 def number(value: float) -> str:
