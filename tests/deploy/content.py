@@ -72,3 +72,14 @@ def busy() -> Metrics:
     metrics.reloaded(True)
     metrics.metrics_errors_total.labels("send").inc()
     return metrics
+
+
+def go_on(metrics: Metrics) -> None:
+    """A little more of everything, so that rates have something to show."""
+    metrics.observations("演示城市", StoredCounts(10, 1, 1, 0))
+    metrics.fetch("演示城市", "ok", 0.2)
+    metrics.evaluation({"read": 0.02, "rules": 0.3, "save": 0.01})
+    metrics.send("webhook", "sent", 0.1, waited=2.0)
+    metrics.send("email", "refused", 0.05)
+    metrics.job("evaluate", "ok", 0.4)
+    metrics.job("send", "failed", 0.1)
