@@ -150,7 +150,6 @@ token = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
     Column("revoked_at", BigInteger),
-    Column("last_used_at", BigInteger),
 )
 
 flag = Table(
@@ -174,6 +173,7 @@ flag = Table(
     Column("peak", Double),
     Column("grade_rank", SmallInteger, nullable=False),
     Column("grade", Text, nullable=False),
+    Column("grade_colour", Text, nullable=False, server_default=""),
     Column("value", Double),
     Column("expected", Double),
     Column("threshold", Double),

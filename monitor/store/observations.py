@@ -219,6 +219,7 @@ def list_series(
     db: Database,
     *,
     item: str | None = None,
+    unit: str | None = None,
     point: str | None = None,
     area: str | None = None,
     source: str | None = None,
@@ -226,7 +227,11 @@ def list_series(
     after: int | None = None,
 ) -> list[SeriesRecord]:
     """Series by id, filtered by what is given. `after` is the id of the last one of the page before."""
-    query = _filtered(select(series), item, point, area, source).order_by(series.c.id).limit(limit)
+    query = (
+        _filtered(select(series), item=item, unit=unit, point=point, area=area, source=source)
+        .order_by(series.c.id)
+        .limit(limit)
+    )
     if after is not None:
         query = query.where(series.c.id > after)
     with db.connect() as connection:
@@ -238,6 +243,7 @@ def list_observations(
     *,
     series_id: int | None = None,
     item: str | None = None,
+    unit: str | None = None,
     point: str | None = None,
     area: str | None = None,
     source: str | None = None,
@@ -253,7 +259,7 @@ def list_observations(
     page before.
     """
     o = observation.c
-    query = _filtered(_joined_observations(), item, point, area, source)
+    query = _filtered(_joined_observations(), item=item, unit=unit, point=point, area=area, source=source)
     query = query.order_by(o.series_id, o.at, o.revision).limit(limit)
     if series_id is not None:
         query = query.where(o.series_id == series_id)
@@ -282,17 +288,10 @@ def revisions(db: Database, series_id: int, at: datetime) -> list[ObservationRec
         return [_observation_record(row) for row in connection.execute(query).mappings()]
 
 
-def _filtered(
-    query: Select[Any], item: str | None, point: str | None, area: str | None, source: str | None
-) -> Select[Any]:
-    for column, wanted in (
-        (series.c.item, item),
-        (series.c.point, point),
-        (series.c.area, area),
-        (series.c.source, source),
-    ):
-        if wanted is not None:
-            query = query.where(column == storable(wanted))
+def _filtered(query: Select[Any], **wanted: str | None) -> Select[Any]:
+    for column, value in wanted.items():
+        if value is not None:
+            query = query.where(series.c[column] == storable(value))
     return query
 
 

@@ -31,7 +31,7 @@ def storable(text: str) -> str:
     """Text for reports with what no database takes (NUL, lone surrogates) shown as the replacement character."""
     if "\0" in text:
         text = text.replace("\0", "\ufffd")
-    return text.encode("utf-8", "replace").decode("utf-8") if not is_unicode(text) else text
+    return text if is_unicode(text) else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def is_storable(text: str) -> bool:

@@ -1,0 +1,285 @@
+"""Flags: what the machine computed, reconciled with what is stored; and reading them.
+
+The machine's fields follow the computation; what people did (acknowledged, verdict, reviewer, note) is theirs alone
+and is written by reviews.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, RowMapping, func, insert, select, tuple_, update
+
+from alerts.notify import NewNotification
+from monitor.schema import flag as flag_table
+from monitor.schema import flag_log as log_table
+from monitor.store import dirty as dirty_rows
+from monitor.store.database import Database
+from monitor.store.dirty import Dirty
+from monitor.store.flag_rows import FlagRecord, FlagState, Verdict, machine_fields, state_of, to_flag, to_record
+from monitor.store.queue import queue
+from monitor.store.reviews import FlagNotFound, RevisionChanged, acknowledge, review, write_log
+from monitor.store.text import moment, seconds, storable
+from thresholds.model import Flag, Kind
+
+__all__ = [
+    "FlagChange",
+    "FlagFilter",
+    "FlagNotFound",
+    "FlagRecord",
+    "FlagState",
+    "LogEntry",
+    "RevisionChanged",
+    "Verdict",
+    "acknowledge",
+    "count_flags",
+    "flag_log",
+    "get_flag",
+    "list_flags",
+    "review",
+    "save_evaluation",
+]
+
+CHUNK = 500
+MACHINE = "monitor"
+Change = Literal["opened", "raised", "ended", "withdrawn"]
+
+
+@dataclass(frozen=True, slots=True)
+class FlagChange:
+    """What an evaluation changed.
+
+    opened     new, or open again after it was over (a flag that is already over when it is first known is opened too:
+               its `end` says so)
+    raised     its highest grade is higher than before
+    ended      it is over: the values are back within the thresholds, or the silent source speaks again
+    withdrawn  it is over because a correction removed its ground (end_reason "corrected")
+    """
+
+    what: Change
+    flag: Flag
+
+
+Notify = Callable[[Sequence[FlagChange]], Sequence[NewNotification]]
+
+
+def save_evaluation(
+    db: Database,
+    computed: Sequence[Flag],
+    *,
+    items: Collection[str],
+    since: Mapping[str, int],
+    dirty: Sequence[Dirty],
+    now: datetime,
+    notify: Notify,
+    kinds: Collection[Kind] = tuple(Kind),
+) -> list[FlagChange]:
+    """Make the stored flags of `items` agree with the computed ones, in one transaction with all that follows.
+
+    computed  every flag of `items` that the history now gives, also the old ones
+    since     per item, epoch seconds: flags first flagged before it are not inserted or withdrawn any more, except
+              where the item has no stored flag at all (then its history is taken in)
+    dirty     the marks that this evaluation answers; removed unless they were renewed meanwhile
+    notify    gives the notifications for the changes; called within the transaction, so it must not write
+    kinds     only flags of these kinds are looked at: those that this evaluation computes
+
+    Raises StoreError; then nothing was stored, and the marks remain. ValueError for a flag that is not of `items`.
+    """
+    by_id = {flag.id: flag for flag in computed}
+    if len(by_id) != len(computed) or any(f.item not in items or f.kind not in kinds for f in computed):
+        raise ValueError("computed flags must have distinct ids and belong to the items and kinds evaluated")
+    with db.begin() as connection:
+        changes = _reconcile(connection, by_id, items, since, seconds(now), {str(kind) for kind in kinds})
+        dirty_rows.clear(connection, dirty)
+        if changes:
+            queue(connection, notify(changes))
+    return changes
+
+
+def _reconcile(
+    connection: Connection,
+    computed: Mapping[str, Flag],
+    items: Collection[str],
+    since: Mapping[str, int],
+    now: int,
+    kinds: Collection[str],
+) -> list[FlagChange]:
+    stored = {row["id"]: row for row in _rows(connection, flag_table.c.id, computed)}
+    known_items = {row["item"] for row in _distinct_items(connection, items)}
+    changes: list[FlagChange] = []
+    new = [
+        one
+        for one in computed.values()
+        if one.id not in stored and (one.item not in known_items or seconds(one.first_flagged) >= since[one.item])
+    ]
+    _insert(connection, new, now)
+    changes += [FlagChange("opened", one) for one in new]
+    for flag_id, row in stored.items():
+        changes += _update(connection, row, computed[flag_id], now)
+    for row in _rows(connection, flag_table.c.item, items, flag_table.c.end_at.is_(None)):
+        if row["id"] in computed or row["kind"] not in kinds or row["first_flagged_at"] < since[row["item"]]:
+            continue
+        changes.append(FlagChange("withdrawn", _withdraw(connection, row, now)))
+    return changes
+
+
+def _insert(connection: Connection, new: Sequence[Flag], now: int) -> None:
+    if not new:
+        return
+    rows = []
+    for one in new:
+        fields = machine_fields(one)
+        state = state_of(verdict="", end_at=fields["end_at"], acknowledged_at=None)
+        rows.append({"id": one.id, **fields, "state": str(state), "raised_at": now, "updated_at": now})
+    connection.execute(insert(flag_table), rows)
+    write_log(connection, [(one.id, "opened", grade_detail(one)) for one in new], MACHINE, now)
+
+
+def _update(connection: Connection, row: RowMapping, flag: Flag, now: int) -> list[FlagChange]:
+    """Write what the machine sees differently now; gives what changed for people."""
+    fields = machine_fields(flag)
+    changed = {name: value for name, value in fields.items() if row[name] != value}
+    if not changed:
+        return []
+    changes: list[FlagChange] = []
+    log: list[tuple[str, str, dict[str, Any]]] = []
+    if row["end_at"] is not None and flag.end is None:
+        changes.append(FlagChange("opened", flag))
+        log.append((flag.id, "reopened", {"end_reason": row["end_reason"]}))
+    if flag.peak_grade.rank > row["grade_rank"]:
+        changes.append(FlagChange("raised", flag))
+        log.append((flag.id, "raised", {"from": row["grade"], **grade_detail(flag)}))
+    if row["end_at"] is None and flag.end is not None:
+        changes.append(FlagChange("ended", flag))
+        log.append((flag.id, "ended", {"end_reason": flag.end_reason}))
+    _write(connection, row, changed, now)
+    write_log(connection, log, MACHINE, now)
+    return changes
+
+
+def _withdraw(connection: Connection, row: RowMapping, now: int) -> Flag:
+    """End a flag that the corrected history no longer gives. Its evidence stays as it was."""
+    changed = {"end_at": now, "end_reason": "corrected"}
+    _write(connection, row, changed, now)
+    write_log(connection, [(row["id"], "withdrawn", {})], MACHINE, now)
+    return replace(to_flag(row), end=moment(now), end_reason="corrected")
+
+
+def _write(connection: Connection, row: RowMapping, changed: Mapping[str, Any], now: int) -> None:
+    state = state_of(
+        verdict=row["verdict"], end_at=changed.get("end_at", row["end_at"]), acknowledged_at=row["acknowledged_at"]
+    )
+    connection.execute(
+        update(flag_table).where(flag_table.c.id == row["id"]).values(**changed, state=str(state), updated_at=now)
+    )
+
+
+def grade_detail(flag: Flag) -> dict[str, Any]:
+    return {"grade": flag.peak_grade.label, "rank": flag.peak_grade.rank}
+
+
+def _rows(connection: Connection, column: Any, values: Iterable[str], *conditions: Any) -> Iterator[RowMapping]:
+    for part in chunks(values):
+        yield from connection.execute(select(flag_table).where(column.in_(part), *conditions)).mappings().all()
+
+
+def _distinct_items(connection: Connection, items: Iterable[str]) -> Iterator[RowMapping]:
+    for part in chunks(items):
+        yield from (
+            connection.execute(select(flag_table.c.item).where(flag_table.c.item.in_(part)).distinct())
+            .mappings()
+            .all()
+        )
+
+
+def chunks(values: Iterable[str]) -> Iterator[list[str]]:
+    """Lists short enough for an IN."""
+    every = list(values)
+    for start in range(0, len(every), CHUNK):
+        yield every[start : start + CHUNK]
+
+
+@dataclass(frozen=True, slots=True)
+class FlagFilter:
+    """Which flags are wanted: all that match every field given. Several values in one field: any of them."""
+
+    states: Collection[str] = ()
+    kinds: Collection[str] = ()
+    item: str | None = None
+    area: str | None = None
+    direction: str | None = None
+    grade: str | None = None
+    min_rank: int | None = None
+    rule: str | None = None
+
+
+def get_flag(db: Database, flag_id: str) -> FlagRecord | None:
+    """One flag, or None."""
+    with db.connect() as connection:
+        query = select(flag_table).where(flag_table.c.id == storable(flag_id))
+        row = connection.execute(query).mappings().one_or_none()
+    return to_record(row) if row else None
+
+
+def list_flags(
+    db: Database, filters: FlagFilter | None = None, limit: int = 100, after: tuple[int, str] | None = None
+) -> list[FlagRecord]:
+    """Flags, the newest first. `after` is (first_flagged in epoch seconds, id) of the last one of the page before."""
+    c = flag_table.c
+    query = select(flag_table).order_by(c.first_flagged_at.desc(), c.id.desc()).limit(limit)
+    wanted = filters or FlagFilter()
+    if wanted.states:
+        query = query.where(c.state.in_([str(state) for state in wanted.states]))
+    if wanted.kinds:
+        query = query.where(c.kind.in_([str(kind) for kind in wanted.kinds]))
+    for column in ("item", "area", "direction", "grade", "rule"):
+        value = getattr(wanted, column)
+        if value is not None:
+            query = query.where(c[column] == storable(str(value)))
+    if wanted.min_rank is not None:
+        query = query.where(c.grade_rank >= wanted.min_rank)
+    if after is not None:
+        query = query.where(tuple_(c.first_flagged_at, c.id) < tuple_(*after))
+    with db.connect() as connection:
+        return [to_record(row) for row in connection.execute(query).mappings()]
+
+
+@dataclass(frozen=True, slots=True)
+class FlagCount:
+    """How many flags there are of one sort."""
+
+    state: str
+    kind: str
+    rule: str
+    grade: str
+    rank: int
+    count: int
+
+
+def count_flags(db: Database) -> list[FlagCount]:
+    """Flags by state, kind, rule and grade."""
+    c = flag_table.c
+    groups = (c.state, c.kind, c.rule, c.grade, c.grade_rank)
+    with db.connect() as connection:
+        return [FlagCount(*row) for row in connection.execute(select(*groups, func.count()).group_by(*groups))]
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """Something that happened to a flag; `actor` is "monitor" for the machine."""
+
+    at: datetime
+    actor: str
+    action: str
+    detail: Mapping[str, Any]
+
+
+def flag_log(db: Database, flag_id: str) -> list[LogEntry]:
+    """What happened to a flag, oldest first."""
+    c = log_table.c
+    query = select(c.at, c.actor, c.action, c.detail).where(c.flag_id == storable(flag_id)).order_by(c.id)
+    with db.connect() as connection:
+        return [LogEntry(moment(row.at), row.actor, row.action, row.detail) for row in connection.execute(query)]
