@@ -11,7 +11,6 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
@@ -138,7 +137,7 @@ def load_catalogue(extra: Sequence[Path] = ()) -> tuple[Catalogue | None, list[F
     """The installation's catalogues before the shipped one; all faults of all files at once."""
     parts: list[CatalogueFile] = []
     faults: list[Fault] = []
-    for path in [*extra, Path(str(files("thresholds") / "catalogue.toml"))]:
+    for path in [*extra, Path(__file__).parent / "catalogue.toml"]:
         part, wrong = load(CatalogueFile, path)
         faults.extend(wrong)
         if part:

@@ -20,6 +20,7 @@ from thresholds.model import BoolArray, FloatArray, IntArray
 NEVER = 2**62
 CITY = -1
 OPEN, CLEARED, MERGED = 0, 1, 2
+NO_TIME = np.int64(NEVER)
 
 
 @dataclass(frozen=True)
@@ -91,71 +92,41 @@ def scan_episodes(
     how: NDArray[np.int8],
     member: IntArray,
 ) -> int:
-    never = np.int64(2**62)
     slots = total_areas + 1  # the last slot is the city's
     city = total_areas
-    running = np.full(slots, -1)
-    hold = np.zeros(slots, np.int64)
-    quiet = np.full(slots, -never)
-    peak = np.zeros(slots)
+    running = np.full(slots, -1)  # episode per area
+    hold = np.zeros(slots, np.int64)  # when it will have passed
+    quiet = np.full(slots, -NO_TIME)  # until when the area is held back after an end
+    peak = np.zeros(slots)  # strongest opening hit of the running or the last episode
     count = 0
     n = len(key)
     a = 0
     while a < n:
         if a == 0 or key[a] != key[a - 1]:
-            for k in range(slots):
-                if running[k] >= 0 and hold[k] < never:
-                    end[running[k]] = hold[k]
-                    how[running[k]] = 1
-                running[k] = -1
-                quiet[k] = -never
-                peak[k] = 0.0
+            close(NO_TIME, running, hold, quiet, last, end, how)
+            running[:] = -1
+            quiet[:] = -NO_TIME
+            peak[:] = 0.0
         b = a
         while b < n and key[b] == key[a] and time[b] == time[a]:
             b += 1
         now = time[a]
-        for k in range(slots):  # holds that have passed
-            if running[k] >= 0 and hold[k] < now:
-                end[running[k]] = hold[k]
-                how[running[k]] = 1
-                quiet[k] = hold[k] + (hold[k] - last[running[k]])
-                running[k] = -1
-        wide = 0  # areas that open now
-        strongest = 0.0
-        opener = -1
-        for i in range(a, b):
-            if opens[i]:
-                if i == a or area[i] != area[i - 1] or opener < 0:
-                    wide += 1
-                if opener < 0 or score[i] > strongest:
-                    strongest = score[i]
-                    opener = i
+        close(now, running, hold, quiet, last, end, how)
+        opener, wide = widest(area, opens, score, a, b)
         whole = wide >= 2 and (wide >= 3 or 2 * wide >= n_areas[a])
-        if running[city] < 0 and whole and (now > quiet[city] or strongest > peak[city]):
-            running[city] = count
-            out_area[count] = -1
-            first[count] = opener
-            hold[city] = 0
-            peak[city] = 0.0
+        if whole and running[city] < 0 and (now > quiet[city] or score[opener] > peak[city]):
+            merge(now, running, end, how, city)
+            running[city], hold[city], peak[city] = count, 0, 0.0
+            out_area[count], first[count] = -1, opener
             count += 1
-            for k in range(total_areas):
-                if running[k] >= 0:
-                    end[running[k]] = now
-                    how[running[k]] = 2
-                    running[k] = -1
         for i in range(a, b):
             k = city if running[city] >= 0 else area[i]
             if running[k] < 0:
-                held_back = now <= quiet[k] and score[i] <= peak[k]
-                if k != city:
-                    held_back = held_back or (now <= quiet[city] and score[i] <= peak[city])
-                if not opens[i] or held_back:
+                back = (now <= quiet[k] and score[i] <= peak[k]) or (now <= quiet[city] and score[i] <= peak[city])
+                if back or not opens[i]:
                     continue
-                running[k] = count
-                out_area[count] = area[i]
-                first[count] = i
-                hold[k] = 0
-                peak[k] = 0.0
+                running[k], hold[k], peak[k] = count, 0, 0.0
+                out_area[count], first[count] = area[i], i
                 count += 1
             member[i] = running[k]
             last[running[k]] = now
@@ -163,8 +134,50 @@ def scan_episodes(
             if opens[i]:
                 peak[k] = max(peak[k], score[i])
         a = b
-    for k in range(slots):
-        if running[k] >= 0 and hold[k] < never:
+    close(NO_TIME, running, hold, quiet, last, end, how)
+    return count
+
+
+@compiled
+def close(
+    now: np.int64,
+    running: IntArray,
+    hold: IntArray,
+    quiet: IntArray,
+    last: IntArray,
+    end: IntArray,
+    how: NDArray[np.int8],
+) -> None:
+    """End the episodes whose hold has passed before `now`; one whose hold lies beyond the data stays open."""
+    for k in range(len(running)):
+        if running[k] >= 0 and hold[k] < now:
             end[running[k]] = hold[k]
             how[running[k]] = 1
-    return count
+            quiet[k] = hold[k] + (hold[k] - last[running[k]])
+            running[k] = -1
+
+
+@compiled
+def widest(area: NDArray[np.int32], opens: BoolArray, score: FloatArray, a: int, b: int) -> tuple[int, int]:
+    """Of the hits a..b of one time: the strongest that opens (-1: none), and in how many areas some open."""
+    opener = -1
+    wide = 0
+    newest = -1
+    for i in range(a, b):
+        if opens[i]:
+            if area[i] != newest:
+                wide += 1
+                newest = area[i]
+            if opener < 0 or score[i] > score[opener]:
+                opener = i
+    return opener, wide
+
+
+@compiled
+def merge(now: np.int64, running: IntArray, end: IntArray, how: NDArray[np.int8], city: int) -> None:
+    """The areas' own episodes end now, merged into the city's."""
+    for k in range(city):
+        if running[k] >= 0:
+            end[running[k]] = now
+            how[running[k]] = 2
+            running[k] = -1

@@ -11,7 +11,6 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
@@ -125,7 +124,7 @@ class Policy:
         return self.plans.get(domain)
 
 
-SHIPPED = Path(str(files("thresholds") / "plans"))
+SHIPPED = Path(__file__).parent / "plans"
 
 
 @dataclass

@@ -1,0 +1,135 @@
+"""The whole path from a panel to flags: gate, means by area, rules, grading. No I/O, no clock.
+
+    panel -> gate -> views (points, areas) -> rules -> episodes -> flags
+
+A flag is a function of the observations of its item up to its time, and of the policy. The daemon evaluates the
+items that changed, replay evaluates a file; both call `detect`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, tzinfo
+from time import perf_counter
+
+import numpy as np
+
+from thresholds.aggregate import Areas, by_area
+from thresholds.catalogue import Classified
+from thresholds.faults_and_silence import Cadence, data_flags, silence_flags
+from thresholds.grading import RuleHits, grade_moves, hits_of
+from thresholds.model import BoolArray, Flag, IntArray, Mark
+from thresholds.panel import SHANGHAI, Panel
+from thresholds.plan import Pack, Policy, Rule
+from thresholds.quality import gate
+from thresholds.view import View
+
+CITY = "全市"
+
+
+@dataclass
+class Detection:
+    """What came out: flags in order of first flagging, the rules that failed, seconds by stage."""
+
+    flags: list[Flag] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    """rule id -> error; the other rules went on"""
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        begin = perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - begin
+
+
+def detect(
+    panel: Panel,
+    policy: Policy,
+    now: datetime,
+    *,
+    cadences: Mapping[int, Cadence] | None = None,
+    axis: IntArray | None = None,
+    city: str = CITY,
+    zone: tzinfo = SHANGHAI,
+) -> Detection:
+    """Evaluate `panel` as seen at `now`.
+
+    cadences  configured reporting intervals by series number; others are taken from the series
+    axis      int64, rising: times at which somebody looked, for silence in replay (None: all the time)
+    city      name of the whole area, for flags on several areas
+    """
+    result = Detection()
+    if not len(panel):
+        return result
+    with result.stage("gate"):
+        classified = [policy.catalogue.classify(k) for k in panel.keys]
+        gated = gate(panel, [c.measure for c in classified])
+        usable = gated.accepted & ((panel.mark & (Mark.EXPECTED | Mark.DATA_ERROR)) == 0)
+        points = View(panel, classified, gated.tested, usable, np.ones(len(panel), np.int32))
+    with result.stage("areas"):
+        areas = by_area(panel, gated.accepted)
+        wide = area_view(areas, points)
+    with result.stage("rules"):
+        found = apply_rules(policy, points, wide, zone, result)
+    with result.stage("grading"):
+        result.flags += grade_moves(found, areas, points, policy, city)
+        result.flags += data_flags(panel, gated, classified, policy)
+    with result.stage("silence"):
+        known = cadences or {}
+        result.flags += silence_flags(
+            panel, classified, policy, int(now.timestamp()), cadences=known, axis=axis, zone=zone
+        )
+    result.flags.sort(key=lambda f: (f.first_flagged, f.item, f.area, f.kind, f.direction, f.id))
+    return result
+
+
+def area_view(areas: Areas, points: View) -> View:
+    """The view of areas. Where every area has one point it is the view of points itself, kernels and all."""
+    if areas.panel is points.panel:
+        return points
+    panel = areas.panel
+    n = len(panel)
+    classified: list[Classified] = [points.classified[int(m[0])] for m in areas.members]
+    tested, usable = np.ones(n, np.bool_), np.ones(n, np.bool_)
+    for cell, members in enumerate(areas.members):
+        if len(members) == 1:  # a copy of the point's series: its judgement goes with it
+            here = slice(panel.start[cell], panel.start[cell + 1])
+            there = slice(points.panel.start[members[0]], points.panel.start[members[0] + 1])
+            tested[here], usable[here] = points.tested[there], points.usable[there]
+    return View(panel, classified, tested, usable, areas.n_points)
+
+
+def apply_rules(policy: Policy, points: View, wide: View, zone: tzinfo, result: Detection) -> list[RuleHits]:
+    """Hits of all rules of all packs. A rule that fails is recorded; the others go on."""
+    found: list[RuleHits] = []
+    for pack in policy.packs:
+        for rule in pack.rules:
+            view = wide if rule.scope == "area" else points
+            try:
+                found += hits_of(rule, pack, view, in_force(rule, pack, view, zone))
+            except Exception as error:  # noqa: BLE001  # one bad rule must not silence the others
+                result.failed[rule.id] = f"{type(error).__name__}: {error}"
+    return found
+
+
+def in_force(rule: Rule, pack: Pack, view: View, zone: tzinfo) -> BoolArray:
+    """bool[n]: observations of the rule's classes and domain within its dates."""
+    applies = view.of_classes(rule.classes, rule.without_classes)
+    if pack.domain != "any":
+        applies &= np.array([c.domain == pack.domain for c in view.classified], np.bool_)
+    valid: BoolArray = applies[view.panel.series]
+    if pack.valid_from:
+        valid &= view.panel.time >= midnight(pack.valid_from, zone)
+    if pack.valid_until:
+        valid &= view.panel.time < midnight(pack.valid_until, zone) + 86_400
+    return valid
+
+
+def midnight(day: date, zone: tzinfo) -> int:
+    """Start of a civil day in `zone`, seconds since the epoch."""
+    return int(datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC).timestamp())

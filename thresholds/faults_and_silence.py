@@ -1,0 +1,248 @@
+"""Flags of kind `data` (suspected errors) and `silence` (expected data that did not come)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thresholds.catalogue import Classified
+from thresholds.grading import flag_id, utc
+from thresholds.kernels.jit import compiled, over_series
+from thresholds.model import NO_GRADE, Direction, Finding, Flag, IntArray, Kind
+from thresholds.panel import DAY, Panel
+from thresholds.plan import Policy
+from thresholds.quality import Doubt, Gate, Status
+from thresholds.wording import Shown, data_reason, number, silence_reason
+
+GATE_VERSION = "1"
+"""Of the data gate and the silence watch; raised when their decisions change."""
+
+
+def data_flags(panel: Panel, gate: Gate, classified: Sequence[Classified], policy: Policy) -> list[Flag]:
+    """One flag per run of suspects of a series: what the monitoring point is asked to check."""
+    suspect = np.flatnonzero(gate.status == Status.SUSPECT)
+    if not len(suspect):
+        return []
+    series = panel.series[suspect]
+    begins = np.append(True, (np.diff(suspect) > 1) | (np.diff(series) != 0))
+    ends = np.append(begins[1:], True)
+    return [
+        data_flag(panel, gate, classified, policy, int(a), int(b))
+        for a, b in zip(suspect[begins], suspect[ends], strict=True)
+    ]
+
+
+def data_flag(
+    panel: Panel, gate: Gate, classified: Sequence[Classified], policy: Policy, first: int, last: int
+) -> Flag:
+    """The flag for the suspects at positions first..last of one series."""
+    s = int(panel.series[first])
+    key, area, plan = panel.keys[s], panel.areas[s], policy.plan_of(classified[s].domain)
+    value, level = float(panel.value[first]), float(gate.level[first])
+    doubt = Doubt(int(gate.doubt[first]))
+    direction = Direction.NONE if np.isnan(level) else Direction.UP if value > level else Direction.DOWN
+    shown = Shown(key.item, key.spec, key.unit, area, (key.point,))
+    reason = data_reason(shown, doubt, value, level)
+    run = panel.value[first : last + 1]
+    peak = run.min() if direction is Direction.DOWN else run.max()
+    ended = last + 1 < panel.start[s + 1]
+    rule = f"gate/{doubt.name.lower()}"
+    finding = Finding(
+        rule, GATE_VERSION, utc(int(panel.time[first])), direction, value, level, float("nan"), float("nan"),
+        float("nan"), "", "此前5个有效值的中位数", 0 if np.isnan(level) else 5, reason,
+    )  # fmt: skip
+    return Flag(
+        id=flag_id(Kind.DATA, plan, key.item, area, direction, int(panel.time[first]), repr(key)),
+        kind=Kind.DATA,
+        plan=plan.id if plan else "",
+        plan_version=plan.version if plan else "",
+        rule=rule,
+        rule_version=GATE_VERSION,
+        item=key.item,
+        point=key.point,
+        area=area,
+        direction=direction,
+        start=utc(int(panel.time[first])),
+        first_flagged=utc(int(panel.time[first])),
+        last_hit=utc(int(panel.time[last])),
+        end=utc(int(panel.time[last + 1])) if ended else None,
+        end_reason="cleared" if ended else "",
+        peak=float(peak),
+        peak_grade=NO_GRADE,
+        value=value,
+        expected=level,
+        threshold=float("nan"),
+        reason=reason,
+        findings=(finding,),
+        points=(key.point,),
+    )
+
+
+@dataclass(frozen=True)
+class Cadence:
+    """Expected interval and grace of a series in seconds, as configured; 0: take it from the series itself."""
+
+    every: int = 0
+    grace: int = 0
+
+
+@dataclass(frozen=True)
+class Silences:
+    """Columns, one row per silence: series, expected and overdue time, resumption (or NEVER), usual interval."""
+
+    series: IntArray
+    last: IntArray
+    expected: IntArray
+    overdue: IntArray
+    resumed: IntArray
+    every: IntArray
+
+
+NEVER = 2**62
+
+
+def silences(panel: Panel, now: int, cadences: Mapping[int, Cadence]) -> Silences:
+    """All silences up to `now` (seconds). `cadences` gives what is configured, by series number.
+
+    Without configuration the usual interval is the median of the last nine (at least three are needed), and data is
+    overdue after three of them, but not before the longest interval of those nine plus a half: a trading calendar
+    with its holidays is no silence.
+    """
+    n = len(panel)
+    every = np.zeros(panel.n_series, np.int64)
+    grace = np.zeros(panel.n_series, np.int64)
+    for s, cadence in cadences.items():
+        every[s], grace[s] = cadence.every, cadence.grace
+    usual, limit = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    over_series(panel.start, lambda a, b: scan_usual(panel.start, panel.time, every, grace, usual, limit, a, b))
+    following = np.full(n, NEVER, np.int64)
+    following[:-1] = panel.time[1:]
+    following[panel.start[1:][np.diff(panel.start) > 0] - 1] = NEVER
+    overdue = panel.time + limit
+    at = np.flatnonzero((limit > 0) & (np.minimum(following, now) > overdue))
+    return Silences(
+        panel.series[at].astype(np.int64),
+        panel.time[at],
+        panel.time[at] + usual[at],
+        overdue[at],
+        following[at],
+        usual[at],
+    )
+
+
+@compiled
+def scan_usual(
+    start: IntArray,
+    time: IntArray,
+    every: IntArray,
+    grace: IntArray,
+    usual: IntArray,
+    limit: IntArray,
+    first: int,
+    last: int,
+) -> None:
+    gaps = np.empty(9, np.int64)
+    for s in range(first, last):
+        count = 0
+        for i in range(start[s], start[s + 1]):
+            if i > start[s]:
+                gaps[count % 9] = time[i] - time[i - 1]
+                count += 1
+            if every[s] > 0:
+                usual[i] = every[s]
+                limit[i] = every[s] + (grace[s] if grace[s] > 0 else every[s])
+            elif count >= 3:
+                known = min(count, 9)
+                usual[i] = np.int64(np.median(gaps[:known]))
+                limit[i] = max(3 * usual[i], gaps[:known].max() * 3 // 2)
+
+
+def silence_flags(
+    panel: Panel,
+    classified: Sequence[Classified],
+    policy: Policy,
+    now: int,
+    *,
+    cadences: Mapping[int, Cadence],
+    axis: IntArray | None,
+    zone: tzinfo,
+) -> list[Flag]:
+    """One flag per item, area and expected time; points that fell silent together are one flag.
+
+    `axis` holds the times at which somebody looked (replay: the times of the input); a silence is first flagged at
+    the first of them after it was overdue, and is not known where there is none. Without `axis` that is the overdue
+    time.
+    """
+    found = silences(panel, now, cadences)
+    known = found.overdue if axis is None else next_time(axis, found.overdue)
+    together: dict[tuple[str, str, int, int], list[int]] = {}
+    for k in np.flatnonzero((known <= now) & (known < found.resumed)).tolist():
+        s = int(found.series[k])
+        same = (panel.keys[s].item, panel.areas[s], int(found.expected[k]) // DAY, int(known[k]))
+        together.setdefault(same, []).append(k)
+    return [silence_flag(panel, classified, policy, now, found, known, rows, zone) for rows in together.values()]
+
+
+def next_time(axis: IntArray, after: IntArray) -> IntArray:
+    """The first time of `axis` later than each of `after`, NEVER where there is none."""
+    found: IntArray = np.append(axis, NEVER)[np.searchsorted(axis, after, "right")]
+    return found
+
+
+def silence_flag(
+    panel: Panel,
+    classified: Sequence[Classified],
+    policy: Policy,
+    now: int,
+    found: Silences,
+    known: NDArray[np.int64],
+    rows: list[int],
+    zone: tzinfo,
+) -> Flag:
+    numbers = [int(found.series[k]) for k in rows]
+    key, area, plan = panel.keys[numbers[0]], panel.areas[numbers[0]], policy.plan_of(classified[numbers[0]].domain)
+    points = tuple(sorted({panel.keys[s].point for s in numbers}))
+    start = min(int(found.expected[k]) for k in rows)
+    flagged = min(int(known[k]) for k in rows)
+    resumed = max(int(found.resumed[k]) for k in rows)
+    last = min(int(found.last[k]) for k in rows)
+    shown = Shown(key.item, "", key.unit, area, points)
+    day = utc(last).astimezone(zone).date().isoformat()
+    every = int(found.every[rows[0]]) / DAY
+    reason = silence_reason(shown, day, every)
+    count = float(len(rows))
+    finding = Finding(
+        "silence/cadence", GATE_VERSION, utc(flagged), Direction.NONE, count, 0.0, float("nan"), float("nan"),
+        every, "天", f"通常每{number(every)}天一报", len(rows), reason,
+    )  # fmt: skip
+    over = resumed <= now
+    nothing = float("nan")
+    return Flag(
+        id=flag_id(Kind.SILENCE, plan, key.item, area, Direction.NONE, start, ",".join(points)),
+        kind=Kind.SILENCE,
+        plan=plan.id if plan else "",
+        plan_version=plan.version if plan else "",
+        rule="silence/cadence",
+        rule_version=GATE_VERSION,
+        item=key.item,
+        point=points[0] if len(points) == 1 else "",
+        area=area,
+        direction=Direction.NONE,
+        start=utc(start),
+        first_flagged=utc(flagged),
+        last_hit=utc(resumed if over else now),
+        end=utc(resumed) if over else None,
+        end_reason="resumed" if over else "",
+        peak=nothing,
+        peak_grade=NO_GRADE,
+        value=nothing,
+        expected=nothing,
+        threshold=nothing,
+        reason=reason,
+        findings=(finding,),
+        points=points,
+    )

@@ -1,0 +1,333 @@
+"""Hits and flags: what rules found becomes one flag per item, direction and area, each with its evidence."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thresholds.aggregate import Areas
+from thresholds.conditions import Measured
+from thresholds.episodes import CITY, CLEARED, MERGED, NEVER, Episodes, Hits, episodes
+from thresholds.model import NO_GRADE, BoolArray, Contribution, Direction, Finding, Flag, Grade, IntArray, Kind
+from thresholds.panel import DAY, Panel
+from thresholds.plan import Pack, Plan, Policy, Rule
+from thresholds.view import View
+from thresholds.wording import Shown, move_reason
+
+LEAST_READINGS = 2
+MOST_READINGS = 10
+END_WORDS = {CLEARED: "cleared", MERGED: "merged"}
+MOST_CONTRIBUTIONS = 20
+
+
+@dataclass(frozen=True)
+class RuleHits:
+    """What one rule found on one view in one direction. Positions into the view's panel, rising."""
+
+    rule: Rule
+    pack: Pack
+    direction: Direction
+    view: View
+    at: IntArray
+    opens: BoolArray
+
+
+def hits_of(rule: Rule, pack: Pack, view: View, valid: BoolArray) -> list[RuleHits]:
+    """Apply a rule to a view; `valid` bool[n] is where it is in force and applies to the class."""
+    found = []
+    for direction in rule.directions:
+        carrying = rule.when.truth(view, direction, rule.ease) == 1
+        at = np.flatnonzero(carrying & view.tested & valid).astype(np.int64)
+        if not len(at):
+            continue
+        opens = rule.when.truth(view, direction)[at] == 1
+        if opens.any():
+            found.append(RuleHits(rule, pack, direction, view, at, opens))
+    return found
+
+
+def held_until(panel: Panel, at: IntArray, hold_days: int) -> IntArray:
+    """int64: the time at which the hold after each position has passed, NEVER where the data ends before.
+
+    The hold is counted in readings of the series itself, 2 to 10 of them, as many as make `hold_days` at its
+    newest cadence: a week for a daily series, two reports for a monthly one.
+    """
+    first = panel.start[panel.series[at]]
+    end = panel.start[panel.series[at] + 1]
+    gap = np.full(len(at), DAY, np.int64)
+    one = at - 1 >= first
+    gap[one] = panel.time[at[one]] - panel.time[at[one] - 1]
+    two = at - 2 >= first
+    gap[two] = np.minimum(gap[two], panel.time[at[two] - 1] - panel.time[at[two] - 2])
+    readings = np.clip(np.ceil(hold_days * DAY / np.maximum(gap, 1)), LEAST_READINGS, MOST_READINGS).astype(np.int64)
+    far = at + readings
+    until = np.full(len(at), NEVER, np.int64)
+    inside = far < end
+    until[inside] = panel.time[far[inside]]
+    return until
+
+
+@dataclass(frozen=True)
+class Names:
+    """Numbers for items and areas that both views share."""
+
+    items: dict[str, int]
+    areas: dict[str, int]
+    n_areas: NDArray[np.int32]
+    """per item, in how many areas it is watched"""
+
+    @classmethod
+    def of(cls, panel: Panel) -> Names:
+        items: dict[str, int] = {}
+        areas: dict[str, int] = {}
+        pairs = {
+            (items.setdefault(k.item, len(items)), areas.setdefault(a, len(areas)))
+            for k, a in zip(panel.keys, panel.areas, strict=True)
+        }
+        n_areas = np.bincount([i for i, _ in pairs], minlength=len(items)).astype(np.int32)
+        return cls(items, areas, n_areas)
+
+    def columns(self, panel: Panel) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Number of item and area per series."""
+        return (
+            np.array([self.items[k.item] for k in panel.keys], np.int32),
+            np.array([self.areas[a] for a in panel.areas], np.int32),
+        )
+
+
+@dataclass(frozen=True)
+class Collected:
+    """All hits as the machine takes them, and where each came from: index into `found` and position in its list."""
+
+    hits: Hits
+    source: NDArray[np.int32]
+    row: IntArray
+
+
+def collect(found: Sequence[RuleHits], names: Names) -> Collected:
+    """Bring the hits of all rules into the order of (item and direction, time, area)."""
+    parts = []
+    for number, one in enumerate(found):
+        panel = one.view.panel
+        item, area = names.columns(panel)
+        series = panel.series[one.at]
+        measured = one.rule.when.measure(one.view, one.at, one.direction)
+        strength = np.ones(len(one.at))
+        if measured is not None and measured.threshold:
+            strength = np.abs(measured.score / measured.threshold)
+        parts.append(
+            (
+                item[series].astype(np.int64) * 2 + (one.direction is Direction.DOWN),
+                area[series],
+                names.n_areas[item[series]],
+                panel.time[one.at],
+                held_until(panel, one.at, one.rule.hold_days),
+                one.opens,
+                strength + 1e6 * one.rule.rank,  # a higher grade is stronger than any move within a lower one
+                np.full(len(one.at), number, np.int32),
+                np.arange(len(one.at), dtype=np.int64),
+            )
+        )
+    columns = [np.concatenate(c) for c in zip(*parts, strict=True)]
+    order = np.lexsort((columns[1], columns[3], columns[0]))
+    key, area, n_areas, time, until, opens, score, source, row = (c[order] for c in columns)
+    return Collected(Hits(key, area, n_areas, time, until, opens, score), source, row)
+
+
+def grade_moves(found: Sequence[RuleHits], areas: Areas, points: View, policy: Policy, city: str) -> list[Flag]:
+    """Flags of kind `move` from all that the rules found."""
+    if not found:
+        return []
+    names = Names.of(points.panel)
+    collected = collect(found, names)
+    result = episodes(collected.hits, len(names.areas))
+    if not len(result.first):
+        return []
+    writer = Writer(found, collected, result, areas, points, policy, city, list(names.items), list(names.areas))
+    return writer.flags()
+
+
+class Writer:
+    """Turns episodes into flags; measures the opening hits of each rule in one go."""
+
+    def __init__(
+        self,
+        found: Sequence[RuleHits],
+        collected: Collected,
+        result: Episodes,
+        areas: Areas,
+        points: View,
+        policy: Policy,
+        city: str,
+        items: list[str],
+        area_names: list[str],
+    ) -> None:
+        self.found, self.collected, self.result = found, collected, result
+        self.areas, self.points, self.policy, self.city = areas, points, policy, city
+        self.items, self.area_names = items, area_names
+        hits = collected.hits
+        opening = np.zeros(len(hits), np.bool_)
+        kept = result.member >= 0
+        opening[kept] = hits.opens[kept] & (hits.time[kept] == hits.time[result.first[result.member[kept]]])
+        self.opening = opening
+        self.measured = self.measure(opening)
+
+    def measure(self, opening: BoolArray) -> dict[int, tuple[Measured | None, IntArray, int]]:
+        """Per opening hit: what its rule measured, the start position, and its row in the measured columns."""
+        out: dict[int, tuple[Measured | None, IntArray, int]] = {}
+        for number, one in enumerate(self.found):
+            where = np.flatnonzero(opening & (self.collected.source == number))
+            if not len(where):
+                continue
+            at = one.at[self.collected.row[where]]
+            measured = one.rule.when.measure(one.view, at, one.direction)
+            since = one.rule.when.since(one.view, at, one.direction)
+            for k, hit in enumerate(where.tolist()):
+                out[hit] = (measured, since, k)
+        return out
+
+    def flags(self) -> list[Flag]:
+        member, hits = self.result.member, self.collected.hits
+        order = np.argsort(member, kind="stable")
+        bounds = np.searchsorted(member[order], np.arange(len(self.result.first) + 1))
+        flags = []
+        for e in range(len(self.result.first)):
+            rows = order[bounds[e] : bounds[e + 1]]
+            opening = rows[self.opening[rows]]
+            strongest = opening[np.argsort(-hits.score[opening], kind="stable")]
+            flags.append(self.flag(e, rows, strongest))
+        return flags
+
+    def flag(self, e: int, rows: IntArray, opening: IntArray) -> Flag:
+        """One flag; `opening` its opening hits, strongest first."""
+        hits, result = self.collected.hits, self.result
+        lead = int(opening[0])
+        one = self.found[self.collected.source[lead]]
+        findings = tuple(self.finding(int(h)) for h in opening[:MOST_CONTRIBUTIONS])
+        item = self.items[int(hits.key[lead]) // 2]
+        wide = result.area[e] == CITY
+        area = self.city if wide else self.area_names[int(result.area[e])]
+        points = self.points_of(opening)
+        measured, since, k = self.measured[lead]
+        start = int(one.view.panel.time[since[k]])
+        rule_rank = max(self.found[s].rule.rank for s in set(self.collected.source[rows].tolist()))
+        series = int(one.view.panel.series[one.at[self.collected.row[lead]]])
+        key = one.view.panel.keys[series]
+        plan = self.policy.plan_of(one.view.classified[series].domain)
+        end = int(result.end[e])
+        ended = end < NEVER
+        shown = Shown(item, key.spec, key.unit, area, points)
+        return Flag(
+            id=flag_id(Kind.MOVE, plan, item, area, one.direction, int(hits.time[lead]), ""),
+            kind=Kind.MOVE,
+            plan=plan.id if plan else "",
+            plan_version=plan.version if plan else "",
+            rule=one.rule.id,
+            rule_version=one.pack.version,
+            item=item,
+            point=points[0] if len(points) == 1 else "",
+            area=area,
+            direction=one.direction,
+            start=utc(start),
+            first_flagged=utc(int(hits.time[lead])),
+            last_hit=utc(int(result.last_hit[e])),
+            end=utc(end) if ended else None,
+            end_reason=END_WORDS[int(result.how[e])] if ended else "",
+            peak=self.peak(rows, key.unit, one.direction),
+            peak_grade=grade_of(plan, rule_rank),
+            value=float(measured.value[k]) if measured else float("nan"),
+            expected=float(measured.expected[k]) if measured else float("nan"),
+            threshold=float(measured.limit[k]) if measured else float("nan"),
+            reason=move_reason(shown, one.direction, one.rule, one.pack, measured, k),
+            findings=findings,
+            points=points,
+        )
+
+    def peak(self, rows: IntArray, unit: str, direction: Direction) -> float:
+        """The most extreme value of the episode, over hits in the same unit."""
+        values = []
+        for number in set(self.collected.source[rows].tolist()):
+            one = self.found[number]
+            at = one.at[self.collected.row[rows[self.collected.source[rows] == number]]]
+            same = np.array([one.view.panel.keys[s].unit == unit for s in one.view.panel.series[at]], np.bool_)
+            values.append(one.view.panel.value[at[same]])
+        every = np.concatenate(values)
+        return float(every.min() if direction is Direction.DOWN else every.max())
+
+    def members(self, hit: int) -> tuple[RuleHits, int, NDArray[np.int64]]:
+        """The rule's hits, the position in its panel, and the series of points behind it."""
+        one = self.found[self.collected.source[hit]]
+        position = int(one.at[self.collected.row[hit]])
+        series = int(one.view.panel.series[position])
+        behind = self.areas.members[series] if one.view.panel is self.areas.panel else np.array([series])
+        return one, position, behind
+
+    def points_of(self, opening: IntArray) -> tuple[str, ...]:
+        names: dict[str, None] = {}
+        for hit in opening.tolist():
+            for series in self.members(hit)[2].tolist():
+                names[self.points.panel.keys[series].point] = None
+        return tuple(sorted(names))
+
+    def finding(self, hit: int) -> Finding:
+        one, position, behind = self.members(hit)
+        measured, _, k = self.measured[hit]
+        time = int(one.view.panel.time[position])
+        base: float = float("nan")
+        if measured is not None:
+            base = float(measured.expected[k])
+        return Finding(
+            rule=one.rule.id,
+            rule_version=one.pack.version,
+            at=utc(time),
+            direction=one.direction,
+            value=float(one.view.panel.value[position]),
+            expected=base,
+            scale=float(measured.scale[k]) if measured else float("nan"),
+            score=float(measured.score[k]) if measured else float("nan"),
+            threshold=measured.threshold if measured else float("nan"),
+            unit=measured.unit if measured else "",
+            window=measured.window if measured else "",
+            n_used=int(measured.n_used[k]) if measured else 0,
+            reason=one.rule.title,
+            contributions=contributions(self.points.panel, behind, time, one.direction),
+        )
+
+
+def contributions(
+    panel: Panel, series: NDArray[np.int64], time: int, direction: Direction
+) -> tuple[Contribution, ...]:
+    """What each point did at `time` against its own report before, those that pushed most first."""
+    out = []
+    for s in series.tolist():
+        a, b = int(panel.start[s]), int(panel.start[s + 1])
+        i = a + int(np.searchsorted(panel.time[a:b], time, "right")) - 1
+        if i <= a or panel.time[i] != time:
+            continue
+        before, now = float(panel.value[i - 1]), float(panel.value[i])
+        change = now / before - 1 if before > 0 else float("nan")
+        out.append(Contribution(panel.keys[s].point, panel.areas[s], now, before, change))
+    push = -1 if direction is Direction.DOWN else 1
+    out.sort(key=lambda c: (-push * c.change if c.change == c.change else np.inf, c.point))
+    return tuple(out[:MOST_CONTRIBUTIONS])
+
+
+def grade_of(plan: Plan | None, rank: int) -> Grade:
+    return plan.grade(rank) if plan and rank else NO_GRADE
+
+
+def utc(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def flag_id(
+    kind: Kind, plan: Plan | None, item: str, area: str, direction: Direction, opened: int, point: str
+) -> str:
+    """Twelve hex digits, the same whenever and wherever the flag is computed. `opened`: seconds since the epoch."""
+    words = (kind.value, plan.id if plan else "", item, area, direction.value, point, str(opened))
+    return hashlib.sha256("\x1f".join(words).encode()).hexdigest()[:12]

@@ -1,0 +1,97 @@
+"""Why a flag exists, in plain Chinese: one sentence on what was seen, one on the rule behind it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from thresholds.model import Direction
+from thresholds.quality import Doubt
+
+if TYPE_CHECKING:  # for annotations only: these import this module's users
+    from thresholds.conditions import Measured
+    from thresholds.plan import Pack, Rule
+
+UP_DOWN = {Direction.UP: "上涨", Direction.DOWN: "下跌", Direction.NONE: "变动"}
+COMPARED = {">": "超过", ">=": "达到或超过"}
+EFFECTS = {"report": "须报告", "watch": "关注", "candidate": "建议研判"}
+DOUBTS = {
+    Doubt.NONPOSITIVE: "该指标不可能为零或负值",
+    Doubt.FACTOR: "与此前水平相差约10的整数次幂倍，疑为小数点或单位错误",
+    Doubt.JIN: "与此前水平恰差一倍，疑为500克与公斤混用",
+    Doubt.CONFLICT: "同一监测点同一日期报送了互相矛盾的两个数值",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a sentence names."""
+
+    item: str
+    spec: str
+    unit: str
+    area: str
+    points: tuple[str, ...]
+
+    @property
+    def subject(self) -> str:
+        spec = f"（{self.spec}）" if self.spec else ""
+        area = self.area
+        where = f"{area}{self.points[0]}" if len(self.points) == 1 else f"{area}{len(self.points)}个监测点"
+        return f"{self.item}{spec}在{where}"
+
+
+def number(x: float) -> str:
+    """A value as people write it: up to four significant decimals, no trailing zeros."""
+    if not math.isfinite(x):
+        return "—"
+    digits = 2 if abs(x) >= 1 else 4
+    return f"{x:,.{digits}f}".rstrip("0").rstrip(".") or "0"
+
+
+def percent(x: float) -> str:
+    return f"{abs(x):.1f}%"
+
+
+def move_reason(shown: Shown, direction: Direction, rule: Rule, pack: Pack, measured: Measured | None, k: int) -> str:
+    """Two sentences for a flag of kind move; `k` is the row in `measured`."""
+    unit = shown.unit
+    source = f"《{pack.source.title}》" if not pack.source.title.startswith("《") else pack.source.title
+    if "《" in pack.source.title:
+        source = pack.source.title
+    borrowed = "，借用标准" if pack.source.borrowed else ""
+    law = (
+        f"依据：{rule.title}（{source}，{pack.source.place}{pack.source.year}年{borrowed}），{EFFECTS[pack.effect]}。"
+    )
+    if measured is None:
+        return f"{shown.subject}符合监测规则。{law}"
+    value, expected = float(measured.value[k]), float(measured.expected[k])
+    seen = f"{shown.subject}为{number(value)}{unit}"
+    word = UP_DOWN[direction]
+    if measured.unit == "%":
+        compared = COMPARED[measured.comparison]
+        seen += f"，{measured.window}的{number(expected)}{unit}{word}{percent(float(measured.score[k]))}"
+        seen += f"，{compared}{number(abs(measured.threshold))}%。"
+    elif measured.unit == "σ":
+        seen += f"，按{measured.window}（{int(measured.n_used[k])}期）应在{number(expected)}{unit}左右，"
+        far = f"{abs(float(measured.score[k])):.1f}倍常态波幅（界限{number(abs(measured.threshold))}倍）"
+        seen += f"偏离{far}，属异常{word}。"
+    else:
+        seen += f"，{COMPARED[measured.comparison]}界限{number(measured.threshold)}{unit}。"
+    return seen + law
+
+
+def data_reason(shown: Shown, doubt: Doubt, value: float, level: float) -> str:
+    """Two sentences for a suspected reporting error."""
+    before = f"，此前水平约{number(level)}{shown.unit}" if math.isfinite(level) else ""
+    return (
+        f"{shown.subject}报送{number(value)}{shown.unit}{before}：{DOUBTS[doubt]}。"
+        "该值暂不计入基线，也不作价格预警，请监测点核实。"
+    )
+
+
+def silence_reason(shown: Shown, last: str, every_days: float) -> str:
+    """Two sentences for data that did not come."""
+    often = f"约每{every_days:.0f}天" if every_days >= 1 else f"约每{every_days * 24:.0f}小时"
+    return f"{shown.subject}最近一次报送为{last}，通常{often}一报，已逾期。请核实监测点或数据来源是否中断。"
