@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, RowMapping, func, insert, select, tuple_, update
+from sqlalchemy import Connection, RowMapping, Select, func, insert, select, tuple_, update
 
 from alerts.notify import NewNotification
 from monitor.schema import flag as flag_table
@@ -214,6 +214,8 @@ class FlagFilter:
     grade: str | None = None
     min_rank: int | None = None
     rule: str | None = None
+    since: datetime | None = None  # first flagged then or later
+    until: datetime | None = None  # first flagged before
 
 
 def get_flag(db: Database, flag_id: str) -> FlagRecord | None:
@@ -225,12 +227,23 @@ def get_flag(db: Database, flag_id: str) -> FlagRecord | None:
 
 
 def list_flags(
-    db: Database, filters: FlagFilter | None = None, limit: int = 100, after: tuple[int, str] | None = None
+    db: Database, filters: FlagFilter | None = None, limit: int = 100, after: tuple[int, int, str] | None = None
 ) -> list[FlagRecord]:
-    """Flags, the newest first. `after` is (first_flagged in epoch seconds, id) of the last one of the page before."""
+    """Flags, the newest first, of those flagged at the same time the highest grade first.
+
+    `after` is (first_flagged in epoch seconds, rank of the grade, id) of the last one of the page before.
+    """
     c = flag_table.c
-    query = select(flag_table).order_by(c.first_flagged_at.desc(), c.id.desc()).limit(limit)
-    wanted = filters or FlagFilter()
+    order = (c.first_flagged_at, c.grade_rank, c.id)
+    query = _wanted(select(flag_table), filters or FlagFilter()).order_by(*(one.desc() for one in order)).limit(limit)
+    if after is not None:
+        query = query.where(tuple_(*order) < tuple_(*after))
+    with db.connect() as connection:
+        return [to_record(row) for row in connection.execute(query).mappings()]
+
+
+def _wanted(query: Select[Any], wanted: FlagFilter) -> Select[Any]:
+    c = flag_table.c
     if wanted.states:
         query = query.where(c.state.in_([str(state) for state in wanted.states]))
     if wanted.kinds:
@@ -241,10 +254,11 @@ def list_flags(
             query = query.where(c[column] == storable(str(value)))
     if wanted.min_rank is not None:
         query = query.where(c.grade_rank >= wanted.min_rank)
-    if after is not None:
-        query = query.where(tuple_(c.first_flagged_at, c.id) < tuple_(*after))
-    with db.connect() as connection:
-        return [to_record(row) for row in connection.execute(query).mappings()]
+    if wanted.since is not None:
+        query = query.where(c.first_flagged_at >= seconds(wanted.since))
+    if wanted.until is not None:
+        query = query.where(c.first_flagged_at < seconds(wanted.until))
+    return query
 
 
 @dataclass(frozen=True, slots=True)

@@ -352,18 +352,25 @@ def acknowledge_by_token(db: Database, token_hash: str, now: datetime) -> Acknow
 
     A flag that was raised after this message is not acknowledged by it: the person has not seen that yet.
     """
+    return _acknowledge(db, notification.c.ack_hash == token_hash, "", now) if token_hash else None
+
+
+def acknowledge(db: Database, notification_id: int, by: str, now: datetime) -> Acknowledged | None:
+    """The same for a message named by its id, in the name of `by`. None when there is no such message."""
+    return _acknowledge(db, notification.c.id == notification_id, storable(by), now)
+
+
+def _acknowledge(db: Database, which: ColumnElement[bool], by: str, now: datetime) -> Acknowledged | None:
     at = seconds(now)
     with db.begin() as connection:
-        row = None
-        if token_hash:
-            row = connection.execute(select(notification).where(notification.c.ack_hash == token_hash)).first()
+        row = connection.execute(select(notification).where(which)).first()
         if row is None:
             return None
         alarms = select(link.c.flag_id).where(link.c.notification_id == row.id, needed.raising(link))
         flags: tuple[str, ...] = tuple(sorted(connection.scalars(alarms)))
         since = _raised_since(alarms, row)
         superseded: tuple[str, ...] = tuple(sorted(connection.scalars(since)))
-        by = row.acked_by or row.person or f"{row.channel}: {row.address}"
+        by = row.acked_by or by or row.person or f"{row.channel}: {row.address}"
         if row.acked_at is not None:
             return Acknowledged(row.id, flags, superseded, by, moment(row.acked_at), first=False)
         _acknowledge_flags(connection, and_(flag.c.id.in_(alarms), flag.c.id.not_in(since)), by, at, row.key)
