@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
+
+from pydantic import Field, field_validator
+
+from thresholds.settings import Duration, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,10 @@ class SendError(Exception):
     """A send failed. `permanent`: trying again will not help. `uncertain`: the message may have arrived all the same.
 
     `reason` is a short stable word for the metric label: timeout, refused, http_status, auth, rate_limited, address,
-    io, tls, protocol.
+    io, tls, protocol, rejected (the far end answered "no" in the body of its answer), bug.
+
+    The fault of a message or an address is permanent; that of the channel (credentials, certificate, network) is
+    not, because somebody mends it and then the message can still go.
     """
 
     def __init__(
@@ -66,3 +73,20 @@ class Channel(Protocol):
     def send(self, message: Message, now: datetime) -> Sent:
         """Hand over one message. Raises SendError; returning means that the far end has accepted it."""
         ...
+
+
+class ChannelOptions(Settings):
+    """What the configuration says of every channel; each kind adds its own keys and its `kind`.
+
+    `name` is what contacts and metrics call it. `timeout` bounds one whole attempt, from connecting to the answer.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")
+    timeout: Duration = timedelta(seconds=15)
+
+    @field_validator("timeout")
+    @classmethod
+    def bounded(cls, value: timedelta) -> timedelta:
+        if not timedelta(seconds=0.1) <= value <= timedelta(seconds=60):
+            raise ValueError(f"a time-out of {value.total_seconds():g} s is out of range|Write 100ms to 60s")
+        return value
