@@ -83,3 +83,4 @@ def go_on(metrics: Metrics) -> None:
     metrics.send("email", "refused", 0.05)
     metrics.job("evaluate", "ok", 0.4)
     metrics.job("send", "failed", 0.1)
+    metrics.rule_failed("single-move")
