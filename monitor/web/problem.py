@@ -114,6 +114,7 @@ WORDS = {
     "int_parsing": "应为整数",
     "int_type": "应为整数",
     "string_type": "应为文本",
+    "string_pattern_mismatch": "写法不对，应如接口说明中的格式",
     "model_attributes_type": "应为 JSON 对象",
     "model_type": "应为 JSON 对象",
 }

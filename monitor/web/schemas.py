@@ -20,7 +20,7 @@ def printable(text: str) -> str:
     return text
 
 
-Name = Annotated[str, Field(max_length=200), AfterValidator(printable)]
+Name = Annotated[str, Field(max_length=500), AfterValidator(printable)]
 LongText = Annotated[str, Field(max_length=2000), AfterValidator(printable)]
 
 
@@ -73,7 +73,7 @@ class ObservationIn(Model):
     item: str = Field(description="品种", examples=["大白菜"])
     point: str = Field(description="监测点", examples=["城东市场"])
     value: float | str = Field(
-        description="数值；也接受报表里的写法：千分位、全角数字、区间 75-80（取中值）", examples=[1.25]
+        description="数值；也接受报表里的写法：千分位、全角数字、元；区间不接受", examples=[1.25]
     )
     unit: str = Field(default="", examples=["元/500克"])
     area: str = Field(default="", description="区县", examples=["城东区"])
@@ -92,6 +92,7 @@ class RowAnswer(Model):
     outcome: Literal["accepted", "duplicate", "revised", "rejected"] = Field(
         description="accepted 新值；revised 更正（旧值保留）；duplicate 已有同样的值；rejected 未收下"
     )
+    line: int = Field(default=0, description="CSV 和 JSON lines：该行在正文中的行号，从 1 起")
     reason: str = Field(default="", description="拒绝原因的稳定代码")
     detail: str = Field(default="", description="错在哪里、怎样改")
 
@@ -143,12 +144,16 @@ class ObservationOut(Model):
     channel: str
     point: str
     area: str
-    source: str
+    source: str = Field(description="带来这个值的来源")
     date: datetime = Field(examples=[EXAMPLE_TIME])
     value: float
     revision: int = Field(description="从 1 起；最大的是现行值")
     batch: int
+    received_at: datetime
     note: str
+    marks: list[Literal["conflict", "data_error", "expected"]] = Field(
+        description="conflict 同一批里有矛盾的值；data_error、expected 复核人员的判断"
+    )
 
 
 class ObservationPage(Model):
@@ -177,12 +182,18 @@ class SeriesPage(Model):
 
 FlagState = Literal["open", "acknowledged", "reviewed", "over"]
 FlagKind = Literal["move", "data", "silence"]
+Direction = Literal["up", "down", ""]
 Verdict = Literal["real_move", "data_error", "expected", "to_check"]
+
+
+Number = float | Literal["inf", "-inf"] | None
+"""A measured number; null where there is none. JSON has no infinity, so it is a word."""
 
 
 class GradeOut(Model):
     rank: int = Field(description="从 1 起，越大越严重；0 表示没有等级")
     label: str
+    colour: str
 
 
 class FlagOut(Model):
@@ -196,19 +207,21 @@ class FlagOut(Model):
     point: str
     points: list[str]
     area: str
-    direction: Literal["up", "down", ""]
+    direction: Direction
     start: datetime = Field(examples=[EXAMPLE_TIME])
     first_flagged: datetime
     last_hit: datetime
     end: datetime | None
     end_reason: str
-    value: float | None
-    expected: float | None
-    threshold: float | None
-    peak: float | None
+    value: Number
+    expected: Number
+    threshold: Number
+    peak: Number
     reason: str
     plan: str
+    plan_version: str
     rule: str
+    rule_version: str
     verdict: Verdict | Literal[""]
     acknowledged_at: datetime | None
     acknowledged_by: str
@@ -221,6 +234,35 @@ class FlagPage(Model):
     next_cursor: str | None
 
 
+class ContributionOut(Model):
+    """一个监测点在其中的部分。"""
+
+    point: str
+    area: str
+    value: Number
+    expected: Number
+    change: Number = Field(description="比率，0.1 即 +10 %")
+
+
+class FindingOut(Model):
+    """一条规则测得的证据。"""
+
+    rule: str
+    rule_version: str
+    at: datetime
+    direction: Direction
+    value: Number
+    expected: Number = Field(description="参照值（基线）")
+    scale: Number = Field(description="常态波幅")
+    score: Number
+    threshold: Number
+    unit: str = Field(description="score 与 threshold 的单位")
+    window: str
+    n_used: int = Field(description="参照值用了多少个观测值")
+    reason: str
+    contributions: list[ContributionOut]
+
+
 class LogEntry(Model):
     at: datetime
     actor: str
@@ -229,8 +271,6 @@ class LogEntry(Model):
 
 
 class FlagDetail(FlagOut):
-    plan_version: str
-    rule_version: str
     reviewer: str
     reviewed_at: datetime | None
     note: str
@@ -257,9 +297,11 @@ class ReviewIn(Model):
 
 class AlertOut(Model):
     id: int
-    flag: str | None
+    flags: list[str] = Field(description="这条通知涉及的异常提示")
+    superseded: list[str] = Field(description="其中此后又升级的：须另行确认较新的通知")
     acknowledged_at: datetime
     acknowledged_by: str
+    first: bool = Field(description="false：先前已确认过，这次没有改变什么")
 
 
 # --- operations -----------------------------------------------------------------------------------------------------

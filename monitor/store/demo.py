@@ -1,0 +1,43 @@
+"""Which series and flags rest on simulated data: the word 演示数据 stands wherever they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import select
+
+from monitor.schema import series
+from monitor.store.database import Database
+from thresholds.model import Flag
+
+PREFIX = "演示"
+"""what the source of a simulated series begins with"""
+CHUNK = 500
+
+Places = Collection[tuple[str, str, str]]
+"""(item, area, point) of simulated series"""
+
+
+def is_demo_source(source: str) -> bool:
+    return source.startswith(PREFIX)
+
+
+def demo_places(db: Database, items: Collection[str]) -> set[tuple[str, str, str]]:
+    """Where the simulated series of these items are."""
+    every, c = sorted(items), series.c
+    found: set[tuple[str, str, str]] = set()
+    with db.connect() as connection:
+        for start in range(0, len(every), CHUNK):
+            query = select(c.item, c.area, c.point).distinct()
+            query = query.where(c.item.in_(every[start : start + CHUNK]), c.source.startswith(PREFIX))
+            found.update((item, area, point) for item, area, point in connection.execute(query))
+    return found
+
+
+def is_demo(flag: Flag, places: Places) -> bool:
+    """Whether any series that the flag is about is simulated."""
+    points = set(flag.points) or ({flag.point} if flag.point else set())
+    return any(
+        item == flag.item and flag.area in ("", area) and (not points or point in points)
+        for item, area, point in places
+    )

@@ -1,0 +1,39 @@
+"""Acknowledging notifications: by API with a token, by the link of a message without one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path
+
+from monitor.auth import Principal, Scope
+from monitor.store import outbox
+from monitor.web import schemas
+from monitor.web.describe import problems
+from monitor.web.problem import Problem
+from monitor.web.security import Context, require
+
+router = APIRouter(tags=["alerts"])
+
+Acknowledger = Annotated[Principal, Depends(require(Scope.ALERTS_ACK))]
+AlertId = Annotated[int, Path(ge=1, le=2**63 - 1, description="通知编号")]
+
+
+@router.post(
+    "/alerts/{id}/ack",
+    summary="确认收到通知",
+    description="确认一条通知及其涉及的异常提示；已确认过的不变，回答先前的确认。",
+    responses=problems("not-found", "invalid"),
+)
+def acknowledge(ctx: Context, principal: Acknowledger, id: AlertId) -> schemas.AlertOut:
+    done = outbox.acknowledge(ctx.db, id, principal.actor, ctx.now())
+    if done is None:
+        raise Problem("not-found", f"没有编号为 {id} 的通知")
+    return schemas.AlertOut(
+        id=done.notification_id,
+        flags=list(done.flags),
+        superseded=list(done.superseded),
+        acknowledged_at=done.at.astimezone(ctx.zone),
+        acknowledged_by=done.by,
+        first=done.first,
+    )

@@ -1,0 +1,114 @@
+"""The HTTP side of the daemon: `create_web` puts the parts together. docs/api.md describes what callers see."""
+
+from __future__ import annotations
+
+import logging
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+
+from monitor.store.errors import StoreError
+from monitor.web import alerts, flags, observations, operations, page, problem, schemas
+from monitor.web.context import WebContext
+from monitor.web.guard import Guard
+from monitor.web.push import PushState
+
+log = logging.getLogger("monitor.web")
+HERE = Path(__file__).parent
+
+DESCRIPTION = """\
+价格与金融风险监测预警系统的接口。
+
+- 除 `/healthz`、`/readyz` 和本说明外，一切读写都需要访问令牌（`Authorization: Bearer …`），令牌只有列明的权限范围。
+- 时间为带时区的 ISO 8601；没有时区的输入按本系统时区（默认 Asia/Shanghai）理解。
+- 错误一律为 RFC 9457 problem details（`application/problem+json`）；`request_id` 可在日志中查找。
+"""
+
+TAGS = [
+    {"name": "observations", "description": "观测值与序列"},
+    {"name": "flags", "description": "异常提示：查询、确认、复核"},
+    {"name": "alerts", "description": "通知的确认"},
+    {"name": "operations", "description": "运行状态与指标"},
+]
+
+
+def create_web(ctx: WebContext) -> FastAPI:
+    """The application for one daemon. It starts nothing and holds nothing but `ctx`."""
+    app = FastAPI(
+        title="价格与金融风险监测预警系统",
+        version=version("price-risk-monitor"),
+        description=DESCRIPTION,
+        openapi_tags=TAGS,
+        docs_url=None,  # the usual pages load scripts from elsewhere, which closed networks do not have
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.context = ctx
+    app.state.pushes = PushState()
+    app.add_middleware(
+        Guard,
+        max_body_bytes=ctx.settings.max_body_bytes,
+        body_timeout=ctx.settings.body_timeout.total_seconds(),
+    )
+    app.add_exception_handler(problem.Problem, problem.answer_problem)
+    app.add_exception_handler(StarletteHTTPException, problem.answer_http)
+    app.add_exception_handler(RequestValidationError, problem.answer_invalid)
+    app.add_exception_handler(page.NotHere, page.answer_not_here)
+    app.add_exception_handler(StoreError, answer_store_error)
+    for part in (observations, flags, alerts):
+        app.include_router(part.router, prefix="/api/v1")
+    app.include_router(operations.router)
+    app.include_router(page.router)
+    app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+    app.openapi = lambda: openapi_of(app)  # type: ignore[method-assign]
+    return app
+
+
+def openapi_of(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document, with the schemas that handlers use without naming them to the framework."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title,
+            version=app.version,
+            openapi_version=app.openapi_version,
+            description=app.description,
+            routes=app.routes,
+            tags=app.openapi_tags,
+        )
+        models = (schemas.Problem, schemas.PushProblem, schemas.PushAnswer, schemas.ObservationsIn)
+        _, extra = models_json_schema(
+            [(model, "serialization" if "In" not in model.__name__ else "validation") for model in models],
+            ref_template="#/components/schemas/{model}",
+        )
+        document.setdefault("components", {}).setdefault("schemas", {}).update(extra["$defs"])
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+STORE_ANSWERS = {
+    "full": ("storage-full", "服务器磁盘已满，本次内容没有保存。请稍后重发，并通知技术值班人员"),
+    "locked": ("unavailable", "数据库忙，本次内容没有保存，请稍后重发"),
+    "unreachable": ("unavailable", "数据库暂时无法连接，本次内容没有保存，请稍后重发"),
+}
+
+
+def answer_store_error(request: Request, error: Exception) -> Response:
+    """What callers are told when the database fails: what it means for them. The log has the rest."""
+    assert isinstance(error, StoreError)
+    ctx: WebContext = request.app.state.context
+    ctx.on_store_error(error.reason)
+    log.error("request %s failed, nothing of it was stored: %s", problem.request_id(request.scope), error)
+    kind, detail = STORE_ANSWERS.get(
+        error.reason, ("unavailable", "数据库出现故障，本次内容没有保存。请稍后重发，并通知技术值班人员")
+    )
+    headers = {"Retry-After": "5"} if error.temporary else {}
+    answer = problem.Problem(kind, detail, headers=headers, extra={"reason": error.reason})
+    return answer.response(request.scope)
