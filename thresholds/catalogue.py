@@ -27,6 +27,8 @@ class Measure(StrEnum):
     """positive; changes are ratios; zero and negative values are impossible"""
     SIGNED = "signed"
     """may be zero or negative (indices, spreads, futures); changes are differences"""
+    FUTURES = "futures"
+    """a quoted price that may settle at or below zero; changes are differences of asinh(x/2): ratios far from zero"""
     COUNT = "count"
     """whole numbers from zero; changes are differences of 2*sqrt(x), whose variance does not grow with the count"""
 

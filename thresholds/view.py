@@ -90,6 +90,8 @@ class View:
             for measure, here in scale_of.items():
                 if measure is Measure.PRICE:
                     step[here] = np.log(value[here] / before[here])
+                elif measure is Measure.FUTURES:
+                    step[here] = np.arcsinh(value[here] / 2) - np.arcsinh(before[here] / 2)
                 elif measure is Measure.COUNT:
                     step[here] = 2 * (np.sqrt(value[here]) - np.sqrt(before[here]))
                     floor[here] = COUNT_FLOOR
@@ -104,11 +106,13 @@ class View:
         base = self.base(Lag.PREVIOUS, None)[at]
         before = np.where(base >= 0, self.panel.value[base], np.nan)
         with np.errstate(over="ignore", invalid="ignore"):
+            ways = {
+                Measure.PRICE: before * np.exp(step),
+                Measure.FUTURES: 2 * np.sinh(np.arcsinh(before / 2) + step),
+                Measure.COUNT: (np.sqrt(before) + step / 2) ** 2,
+            }
             led = before + step
-            for measure, way in (
-                (Measure.PRICE, before * np.exp(step)),
-                (Measure.COUNT, (np.sqrt(before) + step / 2) ** 2),
-            ):
+            for measure, way in ways.items():
                 led = np.where(self.measure_is(measure)[at], way, led)
         return led
 
