@@ -47,6 +47,8 @@ class Fetched:
     batch: ObservationBatch
     rejects: Sequence[Reject] = ()
     cursor: Cursor = field(default_factory=dict)
+    stale_since: datetime | None = None
+    """set where the source answered with rows but with none newer than what it gave before: the newest time it has"""
 
     def settled(self, stored: StoredCounts) -> None:
         """Called after the commit. Nothing to do for most sources."""

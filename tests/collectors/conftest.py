@@ -1,0 +1,24 @@
+"""Local servers for the collectors, and what every test of them needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.collectors.servers import WebServer, web_server
+
+NOW = datetime(2026, 3, 10, 2, 0, tzinfo=UTC)  # 10:00 in Shanghai
+
+
+@pytest.fixture
+def web() -> Iterator[WebServer]:
+    """A local HTTP server whose answers the test sets."""
+    with web_server() as server:
+        yield server
+
+
+@pytest.fixture
+def now() -> datetime:
+    return NOW
