@@ -70,6 +70,9 @@ class Bulk(Protocol):
     def read_rows(self, connection: Connection, series_id: IntArray | None, since: int | None) -> Rows:
         """All revisions of the given series (ascending; None for all), from `since` on."""
 
+    def mark_dirty(self, connection: Connection, series_id: IntArray, since_at: IntArray, now: int) -> None:
+        """Have series (each given once) evaluated from `since_at` on: earliest time, first mark, one more stamp."""
+
 
 def joined(parts: Sequence[Rows]) -> Rows:
     """Rows of several chunks in one piece."""

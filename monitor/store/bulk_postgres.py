@@ -119,6 +119,16 @@ def read_rows(connection: Connection, series_id: IntArray | None, since: int | N
     )
 
 
+def mark_dirty(connection: Connection, series_id: IntArray, since_at: IntArray, now: int) -> None:
+    driver(connection).execute(
+        "INSERT INTO dirty (series_id, since_at, marked_at, stamp)"
+        " SELECT series_id, since_at, %s, 1 FROM unnest(%s::bigint[], %s::bigint[]) AS m(series_id, since_at)"
+        " ORDER BY series_id ON CONFLICT (series_id) DO UPDATE SET"
+        " since_at = least(dirty.since_at, excluded.since_at), stamp = dirty.stamp + 1",
+        (now, series_id.tolist(), since_at.tolist()),
+    )
+
+
 def copied(connection: Connection, select: str, parameters: Sequence[object]) -> Rows:
     """The rows of a SELECT of (series_id, at, revision, value) through binary COPY."""
     parts: list[Rows] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import chain, islice, repeat
 from typing import Any, cast
 
 import numpy as np
@@ -95,6 +95,15 @@ def read_rows(connection: Connection, series_id: IntArray | None, since: int | N
     n = len(series_id)
     low = np.full(n, -FOREVER if since is None else since, np.int64)
     return read_windows(connection, series_id, low, np.full(n, FOREVER, np.int64), np.full(n, -1, np.int64))
+
+
+def mark_dirty(connection: Connection, series_id: IntArray, since_at: IntArray, now: int) -> None:
+    driver(connection).executemany(
+        "INSERT INTO dirty (series_id, since_at, marked_at, stamp) VALUES (?, ?, ?, 1)"
+        " ON CONFLICT (series_id) DO UPDATE SET"
+        " since_at = min(dirty.since_at, excluded.since_at), stamp = dirty.stamp + 1",
+        zip(series_id.tolist(), since_at.tolist(), repeat(int(now))),
+    )
 
 
 def each(connection: Connection, sql: str, parameters: Iterable[tuple[int, ...]]) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""Series with observations that are not evaluated yet."""
+"""Series with observations that are not evaluated yet; they are marked by `Bulk.mark_dirty`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, case, delete, func, select
+from sqlalchemy import Connection, bindparam, delete, func, select
 
 from monitor.schema import dirty
-from monitor.store.database import Database, insert_into
+from monitor.store.database import Database
 from monitor.store.text import moment
-from thresholds.model import IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,24 +24,6 @@ class Dirty:
     since_at: int
     marked_at: int
     stamp: int
-
-
-def mark(connection: Connection, series_id: IntArray, since_at: IntArray, now: int) -> None:
-    """Mark series (each once) in the transaction that changed their observations."""
-    if not len(series_id):
-        return
-    new = insert_into(connection, dirty)
-    earlier = case((new.excluded.since_at < dirty.c.since_at, new.excluded.since_at), else_=dirty.c.since_at)
-    again = new.on_conflict_do_update(
-        index_elements=["series_id"], set_={"since_at": earlier, "stamp": dirty.c.stamp + 1}
-    )
-    connection.execute(
-        again,
-        [
-            {"series_id": one, "since_at": since, "marked_at": now, "stamp": 1}
-            for one, since in zip(series_id.tolist(), since_at.tolist(), strict=True)
-        ],
-    )
 
 
 def clear(connection: Connection, rows: Sequence[Dirty]) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, RowMapping, Select, bindparam, func, insert, 
 from collectors.base import StoredCounts
 from monitor.schema import batch as batch_table
 from monitor.schema import observation, observation_mark, observation_note, series
-from monitor.store import dirty, sources
+from monitor.store import sources
 from monitor.store.batches import (
     Added,
     AlreadyAnswered,
@@ -180,7 +180,7 @@ def _store(
             ],
         )
     first = np.flatnonzero(np.append(True, new.series_id[1:] != new.series_id[:-1]))
-    dirty.mark(connection, new.series_id[first], new.at[first], now)
+    db.bulk.mark_dirty(connection, new.series_id[first], new.at[first], now)
 
 
 def _counts(outcome: Outcomes, rejected: int) -> StoredCounts:

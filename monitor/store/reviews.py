@@ -12,7 +12,6 @@ from sqlalchemy import Connection, RowMapping, Select, delete, insert, select, u
 from monitor.schema import flag as flag_table
 from monitor.schema import flag_log as log_table
 from monitor.schema import observation, observation_mark, series
-from monitor.store import dirty
 from monitor.store.database import Database, insert_into
 from monitor.store.flag_rows import FlagRecord, Verdict, state_of, to_record
 from monitor.store.text import seconds, storable
@@ -87,7 +86,7 @@ def review(
         touched = _unmark(connection, flag_id)
         if judged in MARKS and row["kind"] != Kind.SILENCE:
             touched += _mark(connection, row, MARKS[judged], actor, at)
-        _evaluate_again(connection, touched, at)
+        _evaluate_again(db, connection, touched, at)
         return to_record(locked(connection, flag_id))
 
 
@@ -177,10 +176,10 @@ def _unmark(connection: Connection, flag_id: str) -> list[tuple[int, int]]:
     return found
 
 
-def _evaluate_again(connection: Connection, touched: Sequence[tuple[int, int]], now: int) -> None:
+def _evaluate_again(db: Database, connection: Connection, touched: Sequence[tuple[int, int]], now: int) -> None:
     """Mark the series of these observations dirty from the earliest one on."""
     earliest: dict[int, int] = {}
     for series_id, at in touched:
         earliest[series_id] = min(at, earliest.get(series_id, at))
     ids = np.fromiter(earliest.keys(), np.int64, len(earliest))
-    dirty.mark(connection, ids, np.fromiter(earliest.values(), np.int64, len(earliest)), now)
+    db.bulk.mark_dirty(connection, ids, np.fromiter(earliest.values(), np.int64, len(earliest)), now)
