@@ -1,0 +1,51 @@
+"""The reject report of a sheet: what was not taken in and why, to be mended in a spreadsheet and sent again."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from collectors.sheet_rows import text_cells
+from collectors.sheet_values import plain_number
+from thresholds.model import Reject
+
+FORMULA_START = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+
+
+def rejects_path(sheet: Path) -> Path:
+    """Where the reject report of a sheet belongs: FILE.rejects.csv beside it."""
+    return sheet.with_name(sheet.name + ".rejects.csv")
+
+
+def write_rejects(path: Path, rejects: Sequence[Reject], names: Sequence[str] = ()) -> None:
+    """Write row, reason, detail and the original cells under the sheet's own column `names` (`Header.names`).
+
+    UTF-8 with a byte order mark, because spreadsheet programs take it for the local code page without one. Cells that
+    such a program would take for a formula get an apostrophe before them, which `read_sheet` takes away again.
+    The file appears whole or not at all. Raises OSError.
+    """
+    width = max(len(names), max((len(text_cells(reject.content)) for reject in rejects), default=0))
+    titles = [name if name else f"第{i + 1}列" for i, name in enumerate([*names, *[""] * (width - len(names))])]
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8-sig", errors="replace", newline="") as file:
+            report = csv.writer(file)
+            report.writerow(["row", "reason", "detail", *map(harmless, titles)])
+            for reject in rejects:
+                row = map(harmless, text_cells(reject.content))
+                report.writerow([reject.row, reject.reason, harmless(reject.detail), *row])
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def harmless(cell: str) -> str:
+    """The cell, kept from being taken for a formula; plain numbers such as -36.98 stay as they are."""
+    if cell.lstrip().startswith(FORMULA_START) and plain_number(cell) is None:
+        return "'" + cell.lstrip()
+    return cell
