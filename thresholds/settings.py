@@ -18,6 +18,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+DESCRIBED = "docs/configuration.md describes"
 DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w|y)")
 SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 365 * 86400}
 
@@ -33,7 +34,7 @@ class Fault:
 
     def __str__(self) -> str:
         where = f"{self.file}: {self.key}" if self.key else self.file
-        return f"{where}: {self.problem}. {self.remedy}"
+        return f"{where}: {self.problem.rstrip('.')}. {self.remedy}"
 
 
 class FaultsError(Exception):
@@ -142,7 +143,7 @@ def fault_of(error: ErrorDetails, shown: str, tables: Mapping[str, Any] | None =
     kind, given = error["type"], error.get("input")
     context: dict[str, Any] = error.get("ctx") or {}
     if kind == "missing":
-        return Fault(shown, key, "the key is missing", "Add it; docs/configuration.md describes it")
+        return Fault(shown, key, "the key is missing", f"Add it; {DESCRIBED} it")
     if kind == "extra_forbidden":
         return Fault(shown, key, "the key is unknown", "Correct its spelling or remove it")
     if kind == "value_error":
@@ -154,29 +155,40 @@ def fault_of(error: ErrorDetails, shown: str, tables: Mapping[str, Any] | None =
         key = f"{key}.kind" if kind == "union_tag_invalid" else key
         return Fault(shown, key, f"{wrong!r} is not one of the possible values", f"Use one of {allowed}")
     if kind == "union_tag_not_found":
-        return Fault(shown, key, "the key 'kind' is missing", 'Add kind = "…"; docs/configuration.md lists them')
+        return Fault(shown, key, "the key 'kind' is missing", f'Add kind = "…"; {DESCRIBED} them')
     if kind in ("tuple_type", "list_type") and isinstance(given, Mapping):
         return Fault(shown, key, "one table is given where a list is meant", f"Write [[{key}]] with double brackets")
-    return Fault(shown, key, f"{error['msg']} (found {short(given)})", "Correct the value")
+    if kind == "string_pattern_mismatch":
+        return Fault(shown, key, f"{short(given)} is not of the form that is needed", f"{DESCRIBED} it")
+    message = error["msg"][:1].lower() + error["msg"][1:]
+    return Fault(shown, key, f"{message} (found {short(given)})", "Correct the value")
 
 
 def key_of(error: ErrorDetails, tables: Mapping[str, Any] | None = None) -> str:
     """Dotted path of an error as in the file: list entries counted from 1, without the tags that pydantic adds.
 
-    Where one of several models is chosen by `kind`, pydantic puts the kind into the path, right behind the table that
-    holds it; `tables` is the file's content, in which these places are found.
+    Where a value may be one of several types, pydantic puts into the path which of them it tried, right behind the
+    value: the `kind` of a table, or the name of a type. `tables` is the file's content, in which these are told from
+    keys.
     """
-    parts, here, inside = "", tables, True
+    parts, here, entered = "", tables, True
     for part in error["loc"]:
         if isinstance(part, int):
             parts += f"[{part + 1}]"
-        elif inside and isinstance(here, Mapping) and here.get("kind") == part:
-            inside = False  # a tag; a key of the same name may follow
+        elif tables is not None and is_tag(part, here, entered, error["type"]):
+            entered = False  # a key of the same name may follow
             continue
         else:
             parts += f".{part}" if parts else str(part)
-        here, inside = step(here, part), True
+        here, entered = step(here, part), True
     return parts
+
+
+def is_tag(part: str, here: Any, entered: bool, problem: str) -> bool:
+    """Whether a part of an error's path is no key of the table `here`, which has just been `entered`."""
+    if not isinstance(here, Mapping):
+        return True
+    return (entered and here.get("kind") == part) or (part not in here and problem != "missing")
 
 
 def step(here: Any, part: str | int) -> Any:
