@@ -1,0 +1,79 @@
+"""Reading config.toml: the configuration, or every fault of the file at once.
+
+The models are in monitor/config_model.py. What types cannot express (names that must be unique, schedules, secrets,
+paths) is checked in monitor/config_checks.py, plans and rule packs in monitor/check.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from alerts.channels.factory import AnyChannel
+from monitor.config_checks import Draft, faults_of
+from monitor.config_model import Config, Source
+from thresholds.settings import Fault, Settings, read_toml, validate
+
+__all__ = ["Config", "load_config"]
+
+
+def load_config(path: Path, shown: str | None = None) -> tuple[Config | None, list[Fault]]:
+    """Read a configuration file. Gives None and all its faults, or the configuration and no fault.
+
+    `shown` names the file in faults (default: its name without folders). Plans and rule packs are not looked at:
+    see monitor/check.py. Nothing is raised.
+    """
+    config, faults, _ = read_config(path, shown)
+    return config, faults
+
+
+def read_config(path: Path, shown: str | None = None) -> tuple[Config | None, list[Fault], Draft | None]:
+    """The same, and what is valid of a faulty file; None where it could not be read at all."""
+    path = path.absolute()
+    shown = shown or path.name
+    tables, faults = read_toml(path, shown)
+    if faults:
+        return None, faults, None
+    config, faults = validate(Config, tables, shown)
+    draft = draft_of(tables, shown, path.parent)
+    faults = sorted({*faults, *faults_of(draft)})
+    if config is None or faults:
+        return None, faults, draft
+    return config.read_from(path), [], draft
+
+
+def draft_of(tables: Mapping[str, Any], shown: str, base: Path) -> Draft:
+    """The parts of a file that are valid by themselves."""
+    models: dict[str, Settings] = {}
+    for name, field in Config.model_fields.items():
+        model = field.annotation
+        if isinstance(model, type) and issubclass(model, Settings):
+            part = valid(TypeAdapter(model), tables.get(name, {}))
+            if part is not None:
+                models[name] = part
+    return Draft(
+        shown,
+        base,
+        tables,
+        models,
+        tuple(valid_entries(TypeAdapter(Source), tables.get("source"))),
+        tuple(valid_entries(TypeAdapter(AnyChannel), tables.get("channel"))),
+    )
+
+
+def valid(adapter: TypeAdapter[Any], value: object) -> Any:
+    """The model, or None: the faults are reported elsewhere."""
+    try:
+        return adapter.validate_python(value)
+    except ValidationError:
+        return None
+
+
+def valid_entries(adapter: TypeAdapter[Any], entries: object) -> Iterator[tuple[int, Any]]:
+    if isinstance(entries, list):
+        for n, entry in enumerate(entries, 1):
+            if (model := valid(adapter, entry)) is not None:
+                yield n, model
