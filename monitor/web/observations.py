@@ -13,7 +13,7 @@ from monitor.web.describe import HEADERS, problems
 from monitor.web.paging import LIMIT, Cursor, From, Limit, To, decode_cursor, encode_cursor, since, until
 from monitor.web.problem import MEDIA_TYPE, request_id
 from monitor.web.push import Push
-from monitor.web.push_body import media_type_of
+from monitor.web.push_body import XLSX, media_type_of
 from monitor.web.schemas import Name
 from monitor.web.security import Context, require
 
@@ -53,6 +53,7 @@ PUSH_BODY = {
             "schema": {"type": "string", "description": "带表头的观测值报表"},
             "example": "date,item,point,value\n2026-03-02,大白菜,城东市场,1.25\n",
         },
+        XLSX: {"schema": {"type": "string", "format": "binary", "description": "观测值报表的工作簿"}},
     },
 }
 REPLAYED = {"Idempotency-Replayed": {"description": "true：这是先前同一请求的回答", "schema": {"type": "string"}}}

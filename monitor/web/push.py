@@ -23,7 +23,7 @@ from monitor.store.database import Database
 from monitor.store.errors import StoreError
 from monitor.web.context import WebContext
 from monitor.web.problem import MEDIA_TYPE, TITLES, TYPE_PREFIX, Problem
-from monitor.web.push_body import CSV, LINES, read_body, unpacked
+from monitor.web.push_body import JSON, read_body, unpacked
 
 KEYS_KEPT = timedelta(hours=48)
 SUCCESS_EVERY = timedelta(minutes=1)
@@ -166,8 +166,9 @@ class Push:
         """Read and store the rows. Raises Problem where the body cannot be read as a whole: nothing is stored."""
         settings, now = self.ctx.settings, self.ctx.now()
         plain = unpacked(body, coding, settings.max_body_bytes)
-        rows = read_body(media_type, plain, self.ctx.zone, settings.max_rows)
-        with_lines = media_type in (CSV, LINES)
+        limits = {"max_rows": settings.max_rows, "max_bytes": settings.max_body_bytes}
+        rows = read_body(media_type, plain, self.ctx.zone, **limits)
+        with_lines = media_type != JSON
         made: list[Result] = []
 
         def respond(added: observations.Added) -> tuple[int, str]:

@@ -15,13 +15,15 @@ import msgspec
 from collectors.base import CollectError
 from collectors.http_body import read_limited
 from collectors.rows import BatchBuilder, Rows, excerpt
+from collectors.sheet_model import SheetError
 from collectors.sheet_values import CellError, clean_name, clean_note, finite, parse_date, parse_value
 from monitor.web.problem import Problem
 from thresholds.model import Reject, SeriesKey
 
 JSON, LINES, CSV = "application/json", "application/x-ndjson", "text/csv"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 ALIASES = {"application/ndjson": LINES, "application/jsonl": LINES, "application/x-jsonlines": LINES}
-MEDIA_TYPES = (JSON, LINES, CSV)
+MEDIA_TYPES = (JSON, LINES, CSV, XLSX)
 CODINGS = ("", "identity", "gzip", "deflate")
 BOM = b"\xef\xbb\xbf"
 
@@ -84,13 +86,14 @@ def unpacked(body: bytes, coding: str | None, limit: int) -> bytes:
         raise Problem("malformed", "正文无法按 Content-Encoding 解压") from None
 
 
-def read_body(media_type: str, body: bytes, zone: ZoneInfo, max_rows: int) -> Rows:
-    """The rows of a body. Raises Problem: malformed, too-large (too many rows), invalid (no row at all)."""
-    body = body.removeprefix(BOM)
-    reader = {JSON: read_json, LINES: read_lines, CSV: read_csv}[media_type]
-    rows = reader(body, zone, max_rows)
+def read_body(media_type: str, body: bytes, zone: ZoneInfo, *, max_rows: int, max_bytes: int) -> Rows:
+    """The rows of a body. Raises Problem: malformed, too-large (bytes or rows), invalid (no row at all)."""
+    if media_type in (CSV, XLSX):
+        rows = read_file(body, zone, max_rows, max_bytes)
+    else:
+        rows = (read_json if media_type == JSON else read_lines)(body.removeprefix(BOM), zone, max_rows)
     if not rows.count:
-        raise Problem("invalid", "请求中没有数据行", extra={"errors": []})
+        raise Problem("invalid", "请求中没有数据行")
     return rows
 
 
@@ -219,6 +222,14 @@ def code_of(builder: BatchBuilder, names: tuple[str | None, ...]) -> int:
     return builder.code(SeriesKey(item, spec, unit, channel, point), area, source)
 
 
-def read_csv(body: bytes, zone: ZoneInfo, max_rows: int) -> Rows:
-    """CSV with a header row, as an observation sheet."""
-    raise NotImplementedError
+def read_file(body: bytes, zone: ZoneInfo, max_rows: int, max_bytes: int) -> Rows:
+    """CSV or XLSX as an observation sheet. Its rows are numbered as in the sheet, header included."""
+    from collectors.sheet import read_sheet
+
+    try:
+        sheet = read_sheet(body, name="请求正文", timezone=zone.key, max_bytes=max_bytes)
+    except SheetError as error:
+        kind = {"empty": "invalid", "too_large": "too-large"}.get(error.reason, "malformed")
+        raise Problem(kind, str(error), extra={"reason": error.reason}) from None
+    limited(sheet.rows, max_rows)
+    return Rows(sheet.batch, sheet.rejects, sheet.rows)
