@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -20,6 +21,7 @@ from zoneinfo import ZoneInfo
 from thresholds.model import Direction, Flag, Grade, Kind
 
 if TYPE_CHECKING:
+    from jinja2 import Template
     from jinja2.sandbox import SandboxedEnvironment
 
 log = logging.getLogger(__name__)
@@ -210,8 +212,8 @@ def render(context: Context, overrides: Mapping[str, str]) -> Text:
         subject = rendered(f"{context.what}.subject", context, overrides)
         body = rendered(f"{context.what}.body", context, overrides)
         failed = not one_line(subject) or not body.strip()
-    except Exception:
-        log.exception("template for %s failed; the plain text goes out instead", context.what)
+    except Exception as error:  # noqa: BLE001 - whatever a template does, the alert goes out
+        log.error("template for %s failed (%s); the plain text goes out instead", context.what, error)
         failed = True
     if failed:
         subject, body = plain(context)
@@ -227,7 +229,7 @@ def with_links(body: str, context: Context) -> str:
 
 
 def rendered(name: str, context: Context, overrides: Mapping[str, str]) -> str:
-    return environment().from_string(overrides.get(name) or TEMPLATES[name]).render(variables(context))
+    return compiled(overrides.get(name) or TEMPLATES[name]).render(variables(context))
 
 
 def variables(context: Context) -> dict[str, Any]:
@@ -259,18 +261,18 @@ def plain(context: Context) -> tuple[str, str]:
     return subject, "\n".join([f"共 {len(context.facts)} 项变化" if more else "", *lines]).strip()
 
 
-_environment: SandboxedEnvironment | None = None
-
-
+@cache
 def environment() -> SandboxedEnvironment:
     """The sandbox for templates, made on first use: an unknown name is an error, nothing can be called or changed."""
-    global _environment
-    if _environment is None:
-        from jinja2 import StrictUndefined
-        from jinja2.sandbox import ImmutableSandboxedEnvironment
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-        _environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
-    return _environment
+    return ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+
+
+@lru_cache(maxsize=64)
+def compiled(source: str) -> Template:
+    return environment().from_string(source)
 
 
 def payload_of(context: Context, way: int) -> dict[str, Any]:
