@@ -27,15 +27,14 @@ Row = TypeVar("Row")
 
 
 class MetricsOptions(Settings):
-    """`[metrics]`: which series have their latest value shown, and how many at most.
-
-    `watched` holds item names, with * and ? as wildcards. `groups` bounds every other set of labels that grows
-    with the data: source and group, flag rules, jobs.
-    """
+    """`[metrics]`: what Prometheus is shown, and how much of it at most."""
 
     watched: tuple[str, ...] = ("*",)
+    """item names, with * and ? as wildcards, whose latest values are shown"""
     watched_limit: int = Field(default=1000, ge=0, le=50_000)
+    """at most so many series have their latest value shown"""
     groups: int = Field(default=500, ge=10, le=10_000)
+    """at most so many values of every other label that grows with the data: source, group, rule, job"""
 
 
 @dataclass(frozen=True, slots=True)

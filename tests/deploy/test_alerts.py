@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,12 @@ def test_every_alert_has_a_case_that_fires_and_one_that_does_not() -> None:
 @pytest.mark.prometheus
 def test_the_shipped_configuration_is_valid() -> None:
     promtool("check", "config", str(DEPLOY / "prometheus" / "prometheus.yml"))
+
+
+def test_prometheus_scrapes_the_port_of_the_shipped_configuration() -> None:
+    web = tomllib.loads((DEPLOY.parent / "config.toml").read_text("utf-8"))["web"]
+    scraped = (DEPLOY / "prometheus" / "prometheus.yml").read_text("utf-8")
+    assert f'"{web["host"]}:{web["port"]}"' in scraped
 
 
 def rules(prometheus: Prometheus) -> list[dict[str, Any]]:
