@@ -127,6 +127,11 @@ class Metrics:
         self.job_runs_total = counter("job_runs_total", "Runs of a job: ok or failed.", JOB, "outcome")
         self.job_skips_total = counter("job_skips_total", "Runs that did not take place.", JOB, "reason")
         self.job_seconds = seconds("job_seconds", "Time that a run of the job took.", JOB)
+        self.telling_exceptions_total = counter(
+            "telling_exceptions_total",
+            "Flag changes told to others than those on duty, or to nobody, by reason.",
+            "reason",
+        )
         self.store_errors_total = counter("store_errors_total", "Errors of the database, by reason.", "reason")
         self.clock_steps_total = counter(
             "clock_steps_total", "Jumps of the system clock that the daemon noticed.", "direction"
@@ -245,6 +250,11 @@ class Metrics:
     def gave_up(self, channel: str, reason: str) -> None:
         """A message will not be tried again."""
         self.messages_given_up_total.labels(self.channel(channel), self.reason(reason)).inc()
+
+    @quiet
+    def told_otherwise(self, reason: str, changes: int) -> None:
+        """Flag changes that were told to others than those on duty, in other words, or to nobody (alerts.notify)."""
+        self.telling_exceptions_total.labels(self.reason(reason)).inc(changes)
 
     @quiet
     def job(self, name: str, outcome: str, seconds: float) -> None:

@@ -18,12 +18,12 @@ import numpy as np
 
 from thresholds.aggregate import Areas, by_area
 from thresholds.catalogue import Classified
-from thresholds.faults_and_silence import Cadence, data_flags, silence_flags
 from thresholds.grading import RuleHits, grade_moves, hits_of
 from thresholds.model import BoolArray, Flag, IntArray, Mark
 from thresholds.panel import SHANGHAI, Panel
 from thresholds.plan import Pack, Policy, Rule
 from thresholds.quality import gate
+from thresholds.silence import Cadence, data_flags, silence_flags
 from thresholds.view import View
 
 CITY = "全市"

@@ -13,14 +13,12 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, RowMapping, Select, func, insert, select, tuple_, update
 
-from alerts.notify import NewNotification
 from monitor.schema import flag as flag_table
 from monitor.schema import flag_log as log_table
 from monitor.store import dirty as dirty_rows
 from monitor.store.database import Database
 from monitor.store.dirty import Dirty
 from monitor.store.flag_rows import FlagRecord, FlagState, Verdict, machine_fields, state_of, to_flag, to_record
-from monitor.store.queue import queue
 from monitor.store.reviews import FlagNotFound, RevisionChanged, acknowledge, review, write_log
 from monitor.store.text import moment, seconds, storable
 from thresholds.model import Flag, Kind
@@ -63,7 +61,7 @@ class FlagChange:
     flag: Flag
 
 
-Notify = Callable[[Sequence[FlagChange]], Sequence[NewNotification]]
+Notify = Callable[[Connection, Sequence[FlagChange]], None]
 
 
 def save_evaluation(
@@ -83,7 +81,7 @@ def save_evaluation(
     since     per item, epoch seconds: flags first flagged before it are not inserted or withdrawn any more, except
               where the item has no stored flag at all (then its history is taken in)
     dirty     the marks that this evaluation answers; removed unless they were renewed meanwhile
-    notify    gives the notifications for the changes; called within the transaction, so it must not write
+    notify    queues the notifications for the changes, with the connection of this transaction: both or neither
     kinds     only flags of these kinds are looked at: those that this evaluation computes
 
     Raises StoreError; then nothing was stored, and the marks remain. ValueError for a flag that is not of `items`.
@@ -95,7 +93,7 @@ def save_evaluation(
         changes = _reconcile(connection, by_id, items, since, seconds(now), {str(kind) for kind in kinds})
         dirty_rows.clear(connection, dirty)
         if changes:
-            queue(connection, notify(changes))
+            notify(connection, changes)
     return changes
 
 

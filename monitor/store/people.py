@@ -141,17 +141,20 @@ def list_shifts(db: Database, start: datetime, end: datetime) -> list[Shift]:
 def roster_between(db: Database, start: datetime, end: datetime) -> Roster:
     """Everybody, their contacts, and the shifts that touch [start, end): what gaps are looked for in."""
     with db.connect() as connection:
-        people = [Person(r.id, r.name, r.active) for r in connection.execute(select(person))]
-        ways = [
-            Contact(r.id, r.person_id, r.channel, r.address, r.priority) for r in connection.execute(select(contact))
-        ]
-        return Roster(people, ways, shifts_between(connection, seconds(start), seconds(end)))
+        return roster_in(connection, seconds(start), seconds(end))
+
+
+def roster_in(connection: Connection, start: int, end: int) -> Roster:
+    """The same within a transaction; times in epoch seconds."""
+    people = [Person(r.id, r.name, r.active) for r in connection.execute(select(person))]
+    ways = [Contact(r.id, r.person_id, r.channel, r.address, r.priority) for r in connection.execute(select(contact))]
+    return Roster(people, ways, shifts_between(connection, start, end))
 
 
 def roster_at(db: Database, at: datetime) -> Roster:
-    """Everybody, their contacts, and the shifts that hold at `at`: what notifications are composed from."""
-    second = moment(seconds(at))
-    return roster_between(db, second, moment(seconds(at) + 1))
+    """Everybody, their contacts, and the shifts that hold at `at`."""
+    with db.connect() as connection:
+        return roster_in(connection, seconds(at), seconds(at) + 1)
 
 
 def on_duty(db: Database, duty: str, at: datetime) -> tuple[Person, ...]:

@@ -1,4 +1,4 @@
-"""Flags of kind `data` (suspected errors) and `silence` (expected data that did not come)."""
+"""Flags of kind `data` (suspected errors) and `silence` (expected data that did not come): P4, P15, G4."""
 
 from __future__ import annotations
 
@@ -170,17 +170,18 @@ def silence_flags(
     cadences: Mapping[int, Cadence],
     axis: IntArray | None,
     zone: tzinfo,
+    resumed_since: int = 0,
 ) -> list[Flag]:
     """One flag per item, area and expected time; points that fell silent together are one flag.
 
     `axis` holds the times at which somebody looked (replay: the times of the input); a silence is first flagged at
     the first of them after it was overdue, and is not known where there is none. Without `axis` that is the overdue
-    time.
+    time. Silences that ended before `resumed_since` (seconds) are left out.
     """
     found = silences(panel, now, cadences)
     known = found.overdue if axis is None else next_time(axis, found.overdue)
     together: dict[tuple[str, str, int, int], list[int]] = {}
-    for k in np.flatnonzero((known <= now) & (known < found.resumed)).tolist():
+    for k in np.flatnonzero((known <= now) & (known < found.resumed) & (found.resumed >= resumed_since)).tolist():
         s = int(found.series[k])
         same = (panel.keys[s].item, panel.areas[s], int(found.expected[k]) // DAY, int(known[k]))
         together.setdefault(same, []).append(k)

@@ -1,0 +1,206 @@
+"""The daemon, wired in one straight function; started and stopped with an ExitStack. The only clock is here."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from importlib.metadata import version
+from threading import Thread
+from time import monotonic
+
+from alerts.channels.base import Channel
+from alerts.channels.factory import build_channel
+from collectors.base import Collector
+from collectors.push import PushOptions
+from monitor import jobs
+from monitor.check import check
+from monitor.config_model import Config
+from monitor.evaluation import Evaluation
+from monitor.metrics import Metrics
+from monitor.scheduler import COLLECT, SEND, Scheduler
+from monitor.snapshot import Snapshot
+from monitor.sources import collector_of
+from monitor.store import outbox
+from monitor.store.database import Database, daemon_lock, open_database
+from monitor.web.app import create_web
+from monitor.web.context import Check, ConfiguredSource, HealthReport, WebContext
+from monitor.web.server import bind, make_server
+from thresholds.plan import Policy
+
+log = logging.getLogger(__name__)
+
+PICTURE_EVERY = timedelta(seconds=10)
+WATCH_EVERY = timedelta(minutes=1)
+SEND_EVERY = timedelta(seconds=5)
+TIDY_EVERY = timedelta(hours=1)
+STOP_WITHIN = 8.0
+"""Seconds that jobs under way are given at the end; what they had not finished is done after the next start."""
+
+
+def system_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+class App:
+    """What the jobs work with. `config` and `policy` are replaced as a whole by a reload."""
+
+    def __init__(self, config: Config, policy: Policy, db: Database, clock: Callable[[], datetime]) -> None:
+        self.config, self.policy, self.db, self.clock = config, policy, db, clock
+        self.owner = f"{socket.gethostname()}:{os.getpid()}"
+        self.snapshot: Snapshot | None = None
+        self.database_trouble = ""
+        self.metrics = Metrics(clock, lambda: self.snapshot, config.metrics)
+        self.evaluation = Evaluation(db, config, policy, self.metrics)
+        self.channels: dict[str, Channel] = {}
+        self.collectors: dict[str, Collector] = {}
+        self.scheduler = Scheduler(self.metrics, clock, sources=len(config.source), channels=len(config.channel))
+        self.clock_offset = clock().timestamp() - monotonic()
+
+    def clock_step(self) -> float:
+        """Seconds by which the system clock has jumped against the steady one since the last call."""
+        offset = self.clock().timestamp() - monotonic()
+        step, self.clock_offset = offset - self.clock_offset, offset
+        return step
+
+    def health(self) -> HealthReport:
+        """From what is in memory: asking must not wait for a database that hangs."""
+        checks = [
+            Check("database", not self.database_trouble, self.database_trouble),
+            Check("scheduler", self.scheduler.running, "" if self.scheduler.running else "调度器没有运行"),
+        ]
+        if self.snapshot is None:
+            checks.append(Check("first_look", False, "启动后尚未读取数据库"))
+        else:
+            checks += [
+                Check(f"source:{s.source}", not s.failing, "最近一次采集失败" if s.failing else "", needed=False)
+                for s in self.snapshot.sources
+            ]
+        return HealthReport(checks)
+
+    def configured_sources(self) -> Sequence[ConfiguredSource]:
+        return [ConfiguredSource(s.name, s.kind, demo=s.kind == "demo") for s in self.config.source if s.enabled]
+
+    def schedule(self) -> None:
+        """Bring the jobs into line with the configuration: what is new is added, what is gone is removed."""
+        base, every = self.config.base, self.config.detection.every
+        self.channels = {c.name: build_channel(c, base) for c in self.config.channel}
+        asked = [s for s in self.config.source if s.enabled and not isinstance(s, PushOptions)]
+        self.collectors = {s.name: collector_of(s, base, self.scheduler.stopping) for s in asked}
+        add = self.scheduler.add
+        before = self.scheduler.names
+        add("evaluate", partial(jobs.evaluate, self), every=every)
+        add("watch", partial(jobs.watch, self), every=WATCH_EVERY)
+        add("picture", partial(jobs.picture, self), every=PICTURE_EVERY, pool="watch")
+        add("tidy", partial(jobs.tidy, self), every=TIDY_EVERY, pool="watch")
+        for one in asked:
+            work = partial(jobs.collect, self, self.collectors[one.name])
+            # a cron line says when; an interval begins at once
+            add(
+                f"collect:{one.name}",
+                work,
+                every=one.every,
+                cron=one.cron,
+                zone=self.config.zone,
+                pool=COLLECT,
+                at_once=not one.cron,
+            )
+        for name, channel in self.channels.items():
+            add(f"send:{name}", partial(jobs.send, self, channel), every=SEND_EVERY, pool=SEND)
+        wanted = {f"collect:{s.name}" for s in asked} | {f"send:{n}" for n in self.channels}
+        for name in before - wanted - {"evaluate", "watch", "picture", "tidy"}:
+            self.scheduler.remove(name)
+        self.declare()
+
+    def declare(self) -> None:
+        """Tell the metrics what there is, so that zeros show before the first event."""
+        intervals: dict[str, float | None] = {
+            "evaluate": self.config.detection.every.total_seconds(),
+            "watch": WATCH_EVERY.total_seconds(),
+            "picture": PICTURE_EVERY.total_seconds(),
+            "tidy": TIDY_EVERY.total_seconds(),
+        }
+        intervals |= {f"send:{name}": SEND_EVERY.total_seconds() for name in self.channels}
+        for s in self.config.source:
+            if s.name in self.collectors:
+                intervals[f"collect:{s.name}"] = s.every.total_seconds() if s.every else None
+        rules = [rule.id for pack in self.policy.packs for rule in pack.rules]
+        sources = [s.name for s in self.config.source if s.enabled]
+        self.metrics.declare(sources=sources, channels=self.channels, rules=rules, jobs=intervals)
+        plans = {p.id: p.version for p in self.policy.plans.values()} | {p.id: p.version for p in self.policy.packs}
+        self.metrics.build(version("price-risk-monitor"), self.db.dialect, plans)
+
+    def reload(self) -> None:
+        """SIGHUP: take the new configuration, or keep the old one and say every fault."""
+        report = check(self.config.path)
+        if report.config is None or report.policy is None or report.faults:
+            for fault in report.faults:
+                log.error("the new configuration is refused, the old one stays: %s", fault)
+            self.metrics.reloaded(False)
+            return
+        for table in ("database", "web"):
+            if getattr(report.config, table) != getattr(self.config, table):
+                log.warning("[%s] has changed: that comes into force at the next start, the rest now", table)
+        self.config, self.policy = report.config, report.policy
+        self.evaluation.adopt(self.config, self.policy)
+        self.schedule()
+        self.metrics.reloaded(True)
+        log.info("the new configuration is in force (policy %s)", self.policy.version)
+
+
+@contextmanager
+def running(config: Config, policy: Policy, clock: Callable[[], datetime] = system_clock) -> Iterator[App]:
+    """The daemon, from lock to listening; everything is taken down in reverse order at the end.
+
+    Raises StoreError, AlreadyRunning, or OSError where the address is taken.
+    """
+    with ExitStack() as stack:
+        db = open_database(config.database_url(), base=config.base)
+        stack.callback(db.close)
+        stack.enter_context(daemon_lock(db))
+        outbox.recover(db, clock())
+        app = App(config, policy, db, clock)
+        listener = bind(config.web.host, config.web.port)
+        stack.callback(listener.close)
+        server = make_server(create_web(web_context(app)))
+        web = Thread(target=server.run, kwargs={"sockets": [listener]}, name="web", daemon=True)
+        jobs.picture(app)
+        app.schedule()
+        app.scheduler.start()
+        stack.callback(stop_jobs, app)
+        web.start()
+        stack.callback(stop_web, server, web)
+        yield app
+
+
+def stop_web(server: object, thread: Thread) -> None:
+    server.should_exit = True  # type: ignore[attr-defined]  # uvicorn's way of being told
+    thread.join(STOP_WITHIN / 2)
+
+
+def stop_jobs(app: App) -> None:
+    left = app.scheduler.stop(STOP_WITHIN)
+    if left:
+        log.warning("still under way at the end, done again after the next start: %s", ", ".join(left))
+
+
+def web_context(app: App) -> WebContext:
+    config = app.config
+    return WebContext(
+        db=app.db,
+        settings=config.web,
+        clock=app.clock,
+        render_metrics=app.metrics.render,
+        health=app.health,
+        on_observations=lambda: app.scheduler.wake("evaluate"),
+        on_stored=app.metrics.observations,
+        on_store_error=app.metrics.store_error,
+        sources=app.configured_sources,
+        installation=config.installation.name,
+        zone=config.zone,
+        language=config.installation.language,
+    )

@@ -1,0 +1,123 @@
+"""The command line: arguments and exit codes. Each command lives in monitor/commands and is imported when it runs.
+
+Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 done but some rows were rejected (import).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from datetime import date
+from importlib import import_module
+from pathlib import Path
+
+COMMANDS = {
+    "run": ("run the daemon", "monitor.commands.run"),
+    "check": ("validate the configuration and all plans; print every fault", "monitor.commands.check"),
+    "import": ("read observation sheets into the database", "monitor.commands.imports"),
+    "replay": ("evaluate history as it would have been seen then; needs no database", "monitor.commands.replay"),
+    "explain": ("the reasoning behind one flag", "monitor.commands.explain"),
+    "tokens": ("make, list and revoke access tokens of the API", "monitor.commands.tokens"),
+    "roster": ("people, their contacts, and who is on duty when", "monitor.commands.roster"),
+}
+
+
+class UserError(Exception):
+    """Something that the caller can mend. The message says what, where and how; no trace is printed."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All commands with their arguments."""
+    parser = argparse.ArgumentParser(
+        prog="monitor", description="Early-warning daemon for prices and financial risk."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    made = {name: commands.add_parser(name, help=text, description=text) for name, (text, _) in COMMANDS.items()}
+    for name in ("run", "check", "import", "explain", "tokens", "roster"):
+        made[name].add_argument(
+            "--config", type=Path, default=Path("config.toml"), help="configuration file (default: config.toml)"
+        )
+    made["import"].add_argument("files", nargs="+", type=Path, metavar="FILE", help="CSV, CSV.gz, XLSX or JSON lines")
+    made["import"].add_argument(
+        "--source", default="import", help="name of the source; one that is configured lends its columns"
+    )
+    made["import"].add_argument("--json", action="store_true", help="print one JSON object per file")
+    replay = made["replay"]
+    replay.add_argument("--input", nargs="+", type=Path, required=True, metavar="FILE", help="observation sheets")
+    replay.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for flags.csv, summary.json, rejects.csv"
+    )
+    replay.add_argument("--plan", metavar="ID", help="evaluate for this plan only")
+    replay.add_argument(
+        "--rules", type=Path, metavar="FILE", help="a rule pack that takes the place of those switched on"
+    )
+    replay.add_argument(
+        "--from", dest="begin", type=day, metavar="D", help="leave out flags first flagged before this day"
+    )
+    replay.add_argument("--to", dest="until", type=day, metavar="D", help="leave out observations after this day")
+    replay.add_argument("--config", type=Path, help="take plans, rule packs and catalogues from this configuration")
+    made["explain"].add_argument("flag", metavar="FLAG", help="id of the flag")
+    add_tokens(made["tokens"])
+    add_roster(made["roster"])
+    return parser
+
+
+def add_tokens(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True)
+    create = actions.add_parser("create", help="make a token; it is shown once")
+    create.add_argument("name", help="what uses it; names the source of what is pushed with it")
+    create.add_argument("--scope", action="append", required=True, dest="scopes", help="may be given several times")
+    create.add_argument("--days", type=int, help="days until it expires (default: never)")
+    actions.add_parser("list", help="all tokens, without the tokens themselves")
+    revoke = actions.add_parser("revoke", help="make a token useless")
+    revoke.add_argument("name")
+
+
+def add_roster(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True)
+    show = actions.add_parser("show", help="who is on duty now and in the days ahead, and gaps")
+    show.add_argument("--days", type=int, default=7)
+    person = actions.add_parser("add-person", help="somebody who can be on duty")
+    person.add_argument("name")
+    contact = actions.add_parser("add-contact", help="a way to reach a person")
+    contact.add_argument("name")
+    contact.add_argument("channel", help="name of a configured channel")
+    contact.add_argument("address")
+    contact.add_argument("--priority", type=int, default=1, help="1 is used first")
+    shift = actions.add_parser("add-shift", help="when a person is on duty")
+    shift.add_argument("name")
+    shift.add_argument("duty", choices=("monitoring", "technical"))
+    shift.add_argument("start", help="2026-01-05T08:00, in the zone of the installation")
+    shift.add_argument("end")
+    for name, what in (("remove-contact", "number of the contact"), ("remove-shift", "number of the shift")):
+        actions.add_parser(name, help=f"by its {what}, as `show` lists it").add_argument("number", type=int)
+    for name in ("activate", "deactivate"):
+        actions.add_parser(name, help="switch a person on or off").add_argument("name")
+
+
+def day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a day, write it as 2026-01-31") from None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; gives the exit code."""
+    options = build_parser().parse_args(arguments)
+    work = import_module(COMMANDS[options.command][1])
+    try:
+        code: int = work.main(options)
+        sys.stdout.flush()
+    except UserError as error:
+        print(f"monitor {options.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; what was stored stays", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output went away (`| head`)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code

@@ -1,0 +1,113 @@
+"""`monitor replay`: history through the same code as the daemon's, point in time."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from collectors.sheet import SheetError, read_sheet
+from monitor.cli import UserError
+from monitor.commands.common import load, progress, shown
+from thresholds.model import ObservationBatch, Reject, SeriesKey
+from thresholds.plan import Pack, Policy, load_policy
+from thresholds.settings import load as load_settings
+
+SHANGHAI = "Asia/Shanghai"
+
+
+def main(options: argparse.Namespace) -> int:
+    from thresholds.replay import replay, write
+
+    policy, city, zone = governed(options)
+    batch, rejects = read_all(options.input, str(zone))
+    with progress("evaluating", 0):
+        replayed = replay(batch, policy, begin=options.begin, until=options.until, city=city, zone=zone)
+    try:
+        write(options.out, replayed, rejects, zone)
+    except OSError as error:
+        raise UserError(
+            f"cannot write to {options.out} ({error.strerror}); name a folder that can be written"
+        ) from error
+    for rule, error_text in replayed.detection.failed.items():
+        print(f"monitor replay: rule {rule} failed and was left out: {error_text}", file=sys.stderr)
+    rejected = sum(map(len, rejects.values()))
+    print(f"{len(replayed.flags)} flags in {options.out / 'flags.csv'}; rows rejected: {rejected}")
+    return 1 if replayed.detection.failed else 0
+
+
+def governed(options: argparse.Namespace) -> tuple[Policy, str, ZoneInfo]:
+    """The policy that is asked for, with the name of the city and the time zone."""
+    if options.config is not None:
+        config, policy = load(options.config)
+        city, zone = config.installation.city, config.zone
+    else:
+        found, faults = load_policy()
+        if found is None:
+            raise UserError(shown(faults))
+        policy, city, zone = found, "全市", ZoneInfo(SHANGHAI)
+    if options.plan:
+        policy = only_plan(policy, options.plan)
+    if options.rules:
+        pack, faults = load_settings(Pack, options.rules)
+        if pack is None:
+            raise UserError(shown(faults))
+        policy = replace(policy, packs=(pack,), version=f"{policy.version}+{pack.id}@{pack.version}")
+    return policy, city, zone
+
+
+def only_plan(policy: Policy, wanted: str) -> Policy:
+    """The policy with one plan and the packs of its domain. Raises UserError for a plan that is not known."""
+    found, faults = load_policy(plans=[wanted])
+    plan = next((p for p in policy.plans.values() if p.id == wanted), None)
+    if plan is None and found is not None:
+        plan = next(iter(found.plans.values()))
+    if plan is None:
+        raise UserError(shown(faults))
+    packs = tuple(p for p in policy.packs if p.domain in ("any", plan.domain))
+    return replace(policy, plans={plan.domain: plan}, packs=packs)
+
+
+def read_all(files: Sequence[Path], zone: str) -> tuple[ObservationBatch, dict[str, list[Reject]]]:
+    """All sheets as one batch. Raises UserError for a file that is no sheet: a part would be a wrong answer."""
+    batches: list[ObservationBatch] = []
+    rejects: dict[str, list[Reject]] = {}
+    for path in files:
+        try:
+            with progress(path.name, path.stat().st_size) as advance:
+                result = read_sheet(path, name=path.name, timezone=zone, progress=advance)
+        except (SheetError, OSError) as error:
+            raise UserError(f"{path}: {error}") from error
+        batches.append(result.batch)
+        rejects[path.name] = list(result.rejects)
+    return joined(batches), rejects
+
+
+def joined(batches: Sequence[ObservationBatch]) -> ObservationBatch:
+    """Several batches as one, series by series."""
+    if len(batches) == 1:
+        return batches[0]
+    index: dict[SeriesKey, int] = {}
+    areas: list[str] = []
+    codes = []
+    for batch in batches:
+        own = np.empty(len(batch.keys), np.int64)
+        for i, key in enumerate(batch.keys):
+            own[i] = index.setdefault(key, len(index))
+            if own[i] == len(areas):
+                areas.append(batch.areas[i])
+        codes.append(own[batch.series])
+    return ObservationBatch(
+        list(index),
+        areas,
+        [""] * len(index),
+        np.concatenate(codes),
+        np.concatenate([b.at for b in batches]),
+        np.concatenate([b.value for b in batches]),
+        np.concatenate([b.row for b in batches]),
+    )

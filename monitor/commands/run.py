@@ -1,0 +1,82 @@
+"""`monitor run`: the daemon, until SIGTERM or SIGINT; SIGHUP reloads."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+from datetime import UTC, datetime
+from queue import SimpleQueue
+
+from monitor.cli import UserError
+from monitor.commands.common import load
+from monitor.config_model import Config, Logging
+from monitor.store.errors import StoreError
+from monitor.store.lock import AlreadyRunning
+
+log = logging.getLogger("monitor")
+
+
+def main(options: argparse.Namespace) -> int:
+    config, policy = load(options.config)
+    set_up_logging(config.logging)
+    from monitor.app import running
+    from monitor.evaluation import public_url
+
+    signals: SimpleQueue[int] = SimpleQueue()  # its put is safe within a signal handler
+    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(each, lambda n, _: signals.put(n))
+    try:
+        with running(config, policy) as app:
+            log.info("ready")
+            print(banner(config, public_url(config)), flush=True)
+            while (number := signals.get()) == signal.SIGHUP:
+                app.reload()
+            log.info("%s: stopping; what is under way is finished or done again after the next start",
+                     signal.Signals(number).name)  # fmt: skip
+        left = app.scheduler.busy
+    except (StoreError, AlreadyRunning, OSError) as error:
+        raise UserError(str(error)) from error
+    log.info("stopped")
+    if left:  # threads that hang would keep the process; all that counts is in the database
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(0)
+    return 0
+
+
+def banner(config: Config, address: str) -> str:
+    demo = any(s.enabled and s.kind == "demo" for s in config.source)
+    lines = [f"{config.installation.name}: the console is at {address}/"]
+    if demo:
+        lines.append(
+            "It shows a demonstration city; its data is simulated (演示数据). The first flags come within a minute."
+        )
+    return "\n".join(lines)
+
+
+class JsonLines(logging.Formatter):
+    """One object per line, for log collectors."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            fields["trace"] = self.formatException(record.exc_info)
+        return json.dumps(fields, ensure_ascii=False)
+
+
+def set_up_logging(options: Logging) -> None:
+    handler = logging.StreamHandler()
+    text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S%z")
+    handler.setFormatter(JsonLines() if options.format == "json" else text)
+    logging.basicConfig(level=options.level.upper(), handlers=[handler], force=True)
+    for chatty in ("apscheduler", "httpx", "httpcore", "alembic", "uvicorn"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)

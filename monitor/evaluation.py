@@ -1,0 +1,213 @@
+"""What changed -> flags: the items with new or corrected observations are evaluated and reconciled."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
+
+from alerts.notify import NotifyOptions, Reason, compose
+from collectors.base import Expectation, SourceOptions
+from monitor.config_model import Config
+from monitor.memory import Held, Memory
+from monitor.metrics import Metrics
+from monitor.store import outbox, people
+from monitor.store.database import Database
+from monitor.store.dirty import Dirty, dirty_series
+from monitor.store.flags import FlagChange, save_evaluation
+from thresholds.catalogue import Catalogue
+from thresholds.model import Flag, Kind, SeriesKey
+from thresholds.plan import Policy
+
+if TYPE_CHECKING:  # numba behind it is loaded when the first evaluation runs, not at start
+    from thresholds.silence import Cadence
+
+log = logging.getLogger(__name__)
+
+DEMO = "演示"
+"""series whose source begins so hold simulated values"""
+AGAIN = timedelta(days=3)
+"""how long after its resumption a silence is still looked at by the watch, so that its end is written down"""
+ITEMS_AT_ONCE = 200
+
+
+def public_url(config: Config) -> str:
+    """Where links in messages lead."""
+    web = config.web
+    host = f"[{web.host}]" if ":" in web.host else web.host
+    return web.public_url or f"http://{host}:{web.port}"
+
+
+class Evaluation:
+    """Evaluates what is marked. One thread at a time (`lock`), since it feeds the memory."""
+
+    def __init__(self, db: Database, config: Config, policy: Policy, metrics: Metrics) -> None:
+        self.db, self.metrics = db, metrics
+        self.config, self.policy = config, policy
+        self.memory = Memory(config.zone)
+        self.loaded = False
+        self.lock = Lock()
+
+    def adopt(self, config: Config, policy: Policy) -> None:
+        """A new configuration: from now on, without looking back at flags that are over."""
+        with self.lock:
+            self.config, self.policy = config, policy
+
+    def oldest(self, now: datetime) -> datetime:
+        return now - self.config.detection.history
+
+    def ready(self, now: datetime) -> None:
+        if not self.loaded:
+            self.memory.load(self.db, self.oldest(now))
+            self.loaded = True
+
+    def evaluate(self, now: datetime) -> list[FlagChange]:
+        """Evaluate all items that have marked series. Raises StoreError: the marks stay, the next turn does it."""
+        with self.lock:
+            marks = dirty_series(self.db)
+            if not marks:
+                return []
+            if self.loaded:
+                self.memory.refresh(self.db, marks, self.oldest(now))
+            self.ready(now)
+            changes: list[FlagChange] = []
+            by_item: dict[str, list[int]] = {}
+            for place, mark in enumerate(marks):
+                by_item.setdefault(self.memory.series[mark.series_id].key.item, []).append(place)
+            items = sorted(by_item)
+            for first in range(0, len(items), ITEMS_AT_ONCE):
+                some = items[first : first + ITEMS_AT_ONCE]
+                chosen = [marks[p] for item in some for p in by_item[item]]
+                since = {item: min(marks[p].since_at for p in by_item[item]) for item in some}
+                changes += self.evaluate_items(some, since, chosen, now)
+            return changes
+
+    def evaluate_items(
+        self, items: Sequence[str], since: dict[str, int], marks: Sequence[Dirty], now: datetime
+    ) -> list[FlagChange]:
+        from thresholds.detect import detect  # numba and its kernels: loaded when first needed, not at start
+
+        panel, held = self.memory.panel(items)
+        detection = detect(
+            panel,
+            self.policy,
+            now,
+            cadences=cadences(held, self.config.source, self.policy.catalogue),
+            city=self.config.installation.city,
+            zone=self.config.zone,
+        )
+        self.metrics.evaluation(detection.seconds)
+        for rule, error in detection.failed.items():
+            self.metrics.rule_failed(rule)
+            log.error("rule %s failed and was left out of this evaluation, the others went on: %s", rule, error)
+        return save_evaluation(
+            self.db,
+            detection.flags,
+            items=set(items),
+            since=since,
+            dirty=marks,
+            now=now,
+            notify=self.notifier(now),
+        )
+
+    def watch(self, now: datetime) -> list[FlagChange]:
+        """Look by the clock for data that did not come: silence needs no new observation to arise."""
+        from thresholds.silence import silence_flags
+
+        with self.lock:
+            self.ready(now)
+            panel, held = self.memory.panel()
+            classified = [self.policy.catalogue.classify(h.key) for h in held]
+            flags = silence_flags(
+                panel,
+                classified,
+                self.policy,
+                int(now.timestamp()),
+                cadences=cadences(held, self.config.source, self.policy.catalogue),
+                axis=None,
+                zone=self.config.zone,
+                resumed_since=int((now - AGAIN).timestamp()),
+            )
+            items = set(self.memory.by_item)
+            return save_evaluation(
+                self.db,
+                flags,
+                items=items,
+                since=dict.fromkeys(items, 0),
+                dirty=(),
+                now=now,
+                notify=self.notifier(now),
+                kinds=(Kind.SILENCE,),
+            )
+
+    def notifier(self, now: datetime) -> Callable[[Connection, Sequence[FlagChange]], None]:
+        """What tells people of changes, within the transaction that stores them."""
+        options: NotifyOptions = self.config.alerts
+        channels = [c.name for c in self.config.channel]
+
+        def notify(connection: Connection, changes: Sequence[FlagChange]) -> None:
+            composed = compose(
+                changes,
+                roster=people.roster_in(connection, int(now.timestamp()), int(now.timestamp()) + 1),
+                told=outbox.told(connection, [c.flag.id for c in changes]),
+                channels=channels,
+                options=options,
+                public_url=public_url(self.config),
+                zone=self.config.zone,
+                now=now,
+                is_demo=self.is_demo,
+            )
+            outbox.enqueue(connection, composed.notifications)
+            for reason, count in composed.reasons.items():
+                self.metrics.told_otherwise(str(reason), count)
+                if reason in (Reason.NO_TARGET, Reason.NO_CONTACT, Reason.NO_ONE_ON_DUTY, Reason.TEMPLATE_ERROR):
+                    log.warning("%d flag changes: %s (%s)", count, reason, CONSEQUENCES[reason])
+
+        return notify
+
+    def is_demo(self, flag: Flag) -> bool:
+        ids = self.memory.by_item.get(flag.item, ())
+        return any(self.memory.series[i].source.startswith(DEMO) for i in ids)
+
+
+CONSEQUENCES = {
+    Reason.NO_TARGET: "nobody is told: add people and shifts, or [alerts] default_targets",
+    Reason.NO_CONTACT: "the default targets are told too: add a contact with `monitor roster`",
+    Reason.NO_ONE_ON_DUTY: "the default targets are told: add shifts with `monitor roster`",
+    Reason.TEMPLATE_ERROR: "the plain text went out: correct the template under [alerts.templates]",
+}
+
+
+def cadences(held: Sequence[Held], sources: Sequence[SourceOptions], catalogue: Catalogue) -> dict[int, Cadence]:
+    """Configured reporting intervals by place in `held`; the most particular expectation of the source counts."""
+    from thresholds.silence import Cadence
+
+    by_name = {s.name: s for s in sources}
+    found: dict[int, Cadence] = {}
+    for place, one in enumerate(held):
+        options = by_name.get(one.source)
+        if options is None:
+            continue
+        fits = [e for e in options.expect if applies(e, one.key, catalogue)]
+        nearest = max(fits, key=particular, default=None)
+        every = nearest.cadence if nearest else options.cadence
+        grace = (nearest.grace if nearest else options.grace) or timedelta()
+        if every is not None:
+            found[place] = Cadence(int(every.total_seconds()), int(grace.total_seconds()))
+    return found
+
+
+def applies(expected: Expectation, key: SeriesKey, catalogue: Catalogue) -> bool:
+    """Whether a series matches all fields that are given."""
+    if expected.item_class and expected.item_class not in catalogue.classify(key).chain:
+        return False
+    return expected.item in ("", key.item) and expected.point in ("", key.point)
+
+
+def particular(expected: Expectation) -> int:
+    """How many fields an expectation names."""
+    return sum(map(bool, (expected.item, expected.item_class, expected.point)))

@@ -1,0 +1,137 @@
+"""The data flow on one page.
+
+    collect   source -> observations            one job per source, each in its own thread
+    evaluate  observations -> flags, messages   one transaction per evaluation
+    send      messages -> phones                one job per channel, each in its own thread
+    watch     the clock -> silence, duty gaps
+    picture   database -> metrics and health
+    tidy      what is kept only for a while
+
+Every job reads what it works on from the database and writes what it did there; a crash between two jobs loses
+nothing, since the next run finds the rows.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections import Counter
+from datetime import timedelta
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from alerts.channels.base import Channel
+from alerts.outbox import Outcome, State, deliver
+from collectors.base import CollectError, Collector, Fetched
+from monitor.pictures import take
+from monitor.store import batches, observations, outbox, sources
+from monitor.store.errors import StoreError
+
+if TYPE_CHECKING:
+    from monitor.app import App
+
+log = logging.getLogger(__name__)
+
+ANSWERS_KEPT = timedelta(hours=48)
+CLOCK_TOLERANCE = 5.0
+"""Seconds by which the clock may differ from the steady one between two looks before it counts as a jump."""
+
+
+def collect(app: App, collector: Collector) -> None:
+    """Fetch one source and store what it brought, piece by piece, each with the cursor in one transaction."""
+    now, begin, name = app.clock(), monotonic(), collector.name
+    sources.attempted(app.db, name, now)
+    try:
+        for fetched in collector.fetch(sources.read_source(app.db, name).cursor, now):
+            keep(app, name, fetched)
+            if app.scheduler.stopping.is_set():
+                return  # the cursor says where to go on
+    except CollectError as error:
+        sources.failed(app.db, name, app.clock(), error.reason, str(error))
+        app.metrics.fetch(name, error.reason, monotonic() - begin)
+        log.warning("source %s failed (%s), what it had sent before is kept: %s", name, error.reason, error)
+        return
+    sources.succeeded(app.db, name, app.clock())
+    app.metrics.fetch(name, "ok", monotonic() - begin)
+
+
+def keep(app: App, name: str, fetched: Fetched) -> None:
+    """Store one piece, then let the source settle it (move a file, for instance)."""
+    added = observations.add(
+        app.db,
+        fetched.batch,
+        source=name,
+        name=fetched.name,
+        now=app.clock(),
+        rejects=fetched.rejects,
+        cursor=fetched.cursor,
+    )
+    app.metrics.observations(name, added.counts, Counter(r.reason for r in fetched.rejects))
+    fetched.settled(added.counts)
+    if fetched.stale_since is not None:
+        log.warning("source %s sent nothing newer than %s: its data is stale", name, fetched.stale_since.isoformat())
+    if added.counts.accepted or added.counts.revised:
+        log.info("source %s: %s: %s", name, fetched.name, added.counts)
+        app.scheduler.wake("evaluate")
+
+
+def evaluate(app: App) -> None:
+    """Flags of the items that changed, with their messages."""
+    changes = app.evaluation.evaluate(app.clock())
+    announce(app, len(changes))
+
+
+def watch(app: App) -> None:
+    """What arises from the clock alone."""
+    changes = app.evaluation.watch(app.clock())
+    announce(app, len(changes))
+    step = app.clock_step()
+    if abs(step) > CLOCK_TOLERANCE:
+        app.metrics.clock_step(step)
+        log.warning("the system clock jumped by %.0f s; due times are judged by the new one", step)
+
+
+def announce(app: App, changes: int) -> None:
+    if not changes:
+        return
+    log.info("%d flags changed", changes)
+    app.scheduler.wake("picture")
+    for channel in app.channels:
+        app.scheduler.wake(f"send:{channel}")
+
+
+def send(app: App, channel: Channel) -> None:
+    """Send what is due on one channel."""
+    outcomes = deliver(
+        outbox.Outbox(app.db),
+        channel,
+        app.clock,
+        app.config.alerts.retry,
+        owner=app.owner,
+        random=random.random,
+        stop=app.scheduler.stopping.is_set,
+    )
+    for one in outcomes:
+        count(app, one)
+
+
+def count(app: App, one: Outcome) -> None:
+    result = "sent" if one.state is State.SENT else one.reason
+    app.metrics.send(one.channel, result, one.took.total_seconds(), one.waited.total_seconds())
+    if one.state in (State.FAILED, State.EXPIRED):
+        app.metrics.gave_up(one.channel, one.reason)
+
+
+def picture(app: App) -> None:
+    """Read what metrics and health show, so that neither ever waits for the database."""
+    try:
+        app.snapshot = take(app)
+        app.database_trouble = ""
+    except StoreError as error:
+        app.database_trouble = str(error)
+        raise
+
+
+def tidy(app: App) -> None:
+    """Forget answers that no repeat will ask for any more."""
+    batches.forget_answers(app.db, app.clock() - ANSWERS_KEPT)

@@ -1,0 +1,114 @@
+"""All observations in memory, as columns per series: loaded once, then fed by what changed.
+
+The database is the truth; this is a copy that can be thrown away. Reading 4 million rows for every evaluation would
+take seconds, so each evaluation reads only the series that are marked, from the first changed time on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.store.columns import Columns, read_columns, read_series
+from monitor.store.database import Database
+from monitor.store.dirty import Dirty
+from thresholds.model import FloatArray, IntArray, SeriesKey
+from thresholds.panel import Panel
+
+
+@dataclass(slots=True)
+class Held:
+    """One series: its place in the world and its columns, in order of time."""
+
+    id: int
+    key: SeriesKey
+    area: str
+    source: str
+    at: IntArray
+    value: FloatArray
+    mark: NDArray[np.uint8]
+
+
+class Memory:
+    """Series by id. Used by one thread at a time: the evaluation and the watch run in one executor of one thread."""
+
+    def __init__(self, zone: tzinfo) -> None:
+        self.zone = zone
+        self.series: dict[int, Held] = {}
+        self.by_item: dict[str, list[int]] = {}
+
+    def load(self, db: Database, since: datetime) -> None:
+        """Everything from `since` on. Raises StoreError."""
+        self.series.clear()
+        self.by_item.clear()
+        self.learn(db)
+        self.splice(read_columns(db, None, int(since.timestamp())))
+
+    def learn(self, db: Database) -> None:
+        """Series that are new, and areas and sources that changed."""
+        known = read_series(db)
+        empty = (np.empty(0, np.int64), np.empty(0, np.float64), np.empty(0, np.uint8))
+        for series_id, key, area, source in zip(
+            known.ids.tolist(), known.keys, known.areas, known.sources, strict=True
+        ):
+            held = self.series.get(series_id)
+            if held is None:
+                self.series[series_id] = Held(series_id, key, area, source, *empty)
+                self.by_item.setdefault(key.item, []).append(series_id)
+            else:
+                held.area, held.source = area, source
+
+    def refresh(self, db: Database, marks: Sequence[Dirty], oldest: datetime) -> None:
+        """Read what changed in the marked series, not before `oldest`. Raises StoreError; then nothing is lost."""
+        if not marks:
+            return
+        self.learn(db)
+        since = max(min(m.since_at for m in marks), int(oldest.timestamp()))
+        columns = read_columns(db, [m.series_id for m in marks], since)
+        for one in marks:
+            self.cut(self.series[one.series_id], since)
+        self.splice(columns)
+
+    @staticmethod
+    def cut(held: Held, since: int) -> None:
+        """Forget what is about `since` or later: it comes anew."""
+        keep = int(np.searchsorted(held.at, since))
+        held.at, held.value, held.mark = held.at[:keep], held.value[:keep], held.mark[:keep]
+
+    def splice(self, columns: Columns) -> None:
+        """Append rows, which are later than what their series hold."""
+        if not len(columns):
+            return
+        cuts = np.flatnonzero(np.diff(columns.series_id)) + 1
+        bounds = [0, *cuts.tolist(), len(columns)]
+        for a, b in pairwise(bounds):
+            held = self.series[int(columns.series_id[a])]
+            held.at = np.concatenate([held.at, columns.at[a:b]])
+            held.value = np.concatenate([held.value, columns.value[a:b]])
+            held.mark = np.concatenate([held.mark, columns.mark[a:b]])
+
+    def items_of(self, ids: Iterable[int]) -> set[str]:
+        return {self.series[i].key.item for i in ids}
+
+    def panel(self, items: Collection[str] | None = None) -> tuple[Panel, list[Held]]:
+        """The panel of all series of these items (of all items when None), and the series in its order."""
+        wanted = sorted(self.by_item) if items is None else sorted(items)
+        chosen = [self.series[i] for item in wanted for i in self.by_item.get(item, ())]
+        chosen = [h for h in chosen if len(h.at)]
+        lengths = np.array([len(h.at) for h in chosen], np.int64)
+        join = np.concatenate if chosen else (lambda _: np.empty(0))
+        panel = Panel.build(
+            [h.key for h in chosen],
+            [h.area for h in chosen],
+            np.repeat(np.arange(len(chosen)), lengths),
+            join([h.at for h in chosen]).astype(np.int64, copy=False),
+            join([h.value for h in chosen]).astype(np.float64, copy=False),
+            join([h.mark for h in chosen]).astype(np.uint8, copy=False),
+            self.zone,
+        )
+        return panel, chosen

@@ -1,0 +1,72 @@
+"""Reading the snapshot that metrics and health show."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from alerts.roster import Duty
+from monitor.snapshot import Latest, Newest, Snapshot, SourceHealth
+from monitor.store import dirty, flags, outbox, people, sources
+
+if TYPE_CHECKING:
+    from monitor.app import App
+
+
+def take(app: App) -> Snapshot:
+    """The stored state now. Raises StoreError."""
+    now = app.clock()
+    waiting, oldest = dirty.waiting(app.db)
+    waited = outbox.oldest_pending(app.db, now)
+    roster = people.roster_at(app.db, now)
+    newest, latest = observed(app)
+    return Snapshot(
+        at=now.timestamp(),
+        newest=newest,
+        latest=latest,
+        sources=source_health(app),
+        flags=flag_counts(app),
+        evaluation_oldest=oldest.timestamp() if oldest else None,
+        evaluation_waiting=waiting,
+        messages=outbox.counts(app.db),
+        messages_oldest={channel: now.timestamp() - seconds for channel, seconds in waited.items()},
+        duty_gap={duty.value: not roster.on_duty(duty, now) for duty in Duty},
+    )
+
+
+def flag_counts(app: App) -> dict[tuple[str, str, str, str], int]:
+    """{(state, grade, kind, rule): flags}."""
+    return {(c.state, c.grade, c.kind, c.rule): c.count for c in flags.count_flags(app.db)}
+
+
+def observed(app: App) -> tuple[list[Newest], list[Latest]]:
+    """Newest values from memory: the same as in the database, without reading it."""
+    catalogue = app.policy.catalogue
+    ages: dict[tuple[str, str], float] = {}
+    latest: list[Latest] = []
+    for held in list(app.evaluation.memory.series.values()):
+        if not len(held.at):
+            continue
+        at = float(held.at[-1])
+        group = (held.source, catalogue.classify(held.key).name)
+        ages[group] = max(ages.get(group, 0.0), at)
+        latest.append(Latest(held.key, held.area, held.source, float(held.value[-1]), at))
+    expected = {s.name: s.cadence + (s.grace or s.cadence) for s in app.config.source if s.cadence}
+    return [
+        Newest(source, group, at, expected[source].total_seconds() if source in expected else None)
+        for (source, group), at in ages.items()
+    ], latest
+
+
+def source_health(app: App) -> list[SourceHealth]:
+    known = sources.read_sources(app.db)
+    kinds = {s.name: s.kind for s in app.config.source if s.enabled}
+    return [
+        SourceHealth(
+            name,
+            failing=bool(state and state.failing_since),
+            last_success=state.last_success_at.timestamp() if state and state.last_success_at else None,
+            simulated=kinds.get(name) == "demo",
+        )
+        for name in sorted({*kinds, *known})
+        for state in [known.get(name)]
+    ]

@@ -1,0 +1,141 @@
+"""APScheduler's settings, and the one wrapper round every job.
+
+With the library's defaults a first run comes one interval late, and a job delayed by more than a second does not run
+at all. Here: at once, never twice at the same time, missed runs folded into one, all counted.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, tzinfo
+from threading import Event
+from time import monotonic
+from typing import Any
+
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.base import JobLookupError
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from monitor.metrics import Metrics
+from monitor.store.errors import StoreError
+
+log = logging.getLogger(__name__)
+
+MAIN, COLLECT, SEND = "main", "collect", "send"
+
+
+class Scheduler:
+    """Runs jobs in three pools: `main` one at a time, `collect` a thread per source, `send` a thread per channel.
+
+    A source or channel that hangs keeps its own thread and nobody else's.
+    """
+
+    def __init__(self, metrics: Metrics, clock: Callable[[], datetime], *, sources: int, channels: int) -> None:
+        self.metrics = metrics
+        self.clock = clock
+        self.stopping = Event()
+        self.busy: dict[str, float] = {}
+        self.waiting_again: set[str] = set()
+        self.inner = BackgroundScheduler(
+            executors={
+                MAIN: ThreadPoolExecutor(1),
+                "watch": ThreadPoolExecutor(1),
+                COLLECT: ThreadPoolExecutor(max(4, 2 * sources)),
+                SEND: ThreadPoolExecutor(max(2, 2 * channels)),
+            },
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+            timezone=UTC,
+        )
+        self.inner.add_listener(self.skipped, EVENT_JOB_MAX_INSTANCES | EVENT_JOB_MISSED)
+
+    def add(
+        self,
+        name: str,
+        work: Callable[[], None],
+        *,
+        every: timedelta | None = None,
+        cron: str = "",
+        zone: tzinfo = UTC,
+        pool: str = MAIN,
+        at_once: bool = True,
+    ) -> None:
+        """Run `work` by a schedule: an interval, or a cron line in `zone`. Replaces a job of the same name."""
+        trigger = (
+            CronTrigger.from_crontab(cron, timezone=zone)
+            if cron
+            else IntervalTrigger(seconds=every.total_seconds() if every else 60, timezone=UTC)
+        )
+        first: dict[str, Any] = {"next_run_time": self.clock()} if at_once else {}
+        self.inner.add_job(
+            self.run, trigger, args=(name, work), id=name, executor=pool, replace_existing=True, **first
+        )
+
+    def remove(self, name: str) -> None:
+        try:
+            self.inner.remove_job(name)
+        except JobLookupError:
+            log.debug("job %s was gone already", name)
+
+    @property
+    def names(self) -> set[str]:
+        return {job.id for job in self.inner.get_jobs()}
+
+    def wake(self, name: str) -> None:
+        """Run a job now. Where it is running, it runs once more afterwards: nothing that came meanwhile waits."""
+        if self.stopping.is_set():
+            return
+        self.waiting_again.add(name)
+        if name not in self.busy:
+            try:
+                self.inner.modify_job(name, next_run_time=self.clock())
+            except JobLookupError:
+                log.debug("job %s is not scheduled, nothing to wake", name)
+
+    def run(self, name: str, work: Callable[[], None]) -> None:
+        """The wrapper: times the job, catches what it lets through, says the consequence, counts it."""
+        while not self.stopping.is_set():
+            self.waiting_again.discard(name)
+            begin = self.busy[name] = monotonic()
+            outcome = "ok"
+            try:
+                work()
+            except StoreError as error:
+                outcome = "failed"
+                self.metrics.store_error(error.reason)
+                log.error("job %s failed, it is tried again at its next turn: %s", name, error)
+            except Exception:  # the one place where a bug is caught
+                outcome = "failed"
+                log.exception("job %s failed by a fault in the program; it is tried again at its next turn", name)
+            finally:
+                self.busy.pop(name, None)
+                self.metrics.job(name, outcome, monotonic() - begin)
+            if outcome != "ok" or name not in self.waiting_again:
+                return
+
+    def skipped(self, event: Any) -> None:
+        missed = event.code == EVENT_JOB_MISSED
+        self.metrics.skip(event.job_id, "missed" if missed else "still_running")
+        if not missed:
+            log.debug("job %s is still running, its turn is left out", event.job_id)
+
+    def start(self) -> None:
+        self.inner.start()
+
+    @property
+    def running(self) -> bool:
+        return bool(self.inner.running) and not self.stopping.is_set()
+
+    def stop(self, seconds: float) -> list[str]:
+        """No new runs; wait at most `seconds` for those under way. Gives the names of those that did not end."""
+        self.stopping.set()
+        if self.inner.running:
+            self.inner.shutdown(wait=False)
+        end = monotonic() + seconds
+        pause = Event()
+        while self.busy and monotonic() < end:
+            pause.wait(0.02)
+        return sorted(self.busy)
