@@ -114,7 +114,7 @@ class Matcher:
     def __init__(self, columns: Mapping[str, str], defaults: Mapping[str, str]) -> None:
         """Raises SheetError('mapping') where the mapping itself cannot be right."""
         if problems := mapping_problems(columns, defaults):
-            raise SheetError("mapping", "列映射有误：" + "；".join(problems))
+            raise SheetError("mapping", "列映射有误：" + "; ".join(p.replace("|", ". ") for p in problems))
         self.columns = dict(columns)
         self.defaults = {f: v for f, v in defaults.items() if v}
         self.wide = any(f.startswith(POINT_PREFIX) for f in columns)
@@ -196,23 +196,32 @@ def unit_in_name(name: str) -> dict[str, str]:
 
 
 def mapping_problems(columns: Mapping[str, str], defaults: Mapping[str, str]) -> list[str]:
-    """What is wrong with a source's `columns` and `defaults`, whatever sheet comes; empty where nothing is."""
-    known = "、".join(FIELDS)
+    """What is wrong with a source's `columns` and `defaults`, whatever sheet comes, each as `problem|remedy`."""
+    known = f"Use some of {', '.join(FIELDS)}"
     problems = [
-        f"columns 中的“{f}”不是观测表的列；可用：{known}，或 {POINT_PREFIX}监测点名称"
+        f"columns: {f!r} is no column of an observation sheet|{known}, or {POINT_PREFIX}NAME for a wide table"
         for f in columns
         if f not in FIELDS and not f.startswith(POINT_PREFIX)
     ]
-    problems += [f"columns 中“{f}”没有监测点名称" for f in columns if f.strip() == POINT_PREFIX]
-    problems += [f"columns 中“{f}”的列名为空" for f, name in columns.items() if not bare(name)]
-    problems += [f"defaults 中的“{f}”不是观测表的列；可用：{known}" for f in defaults if f not in FIELDS]
-    problems += ["defaults 不能给出 value：价格不能有默认值"] if "value" in defaults else []
+    problems += [
+        f"columns: {f!r} names no monitoring point|Write {POINT_PREFIX}NAME"
+        for f in columns
+        if f.strip() == POINT_PREFIX
+    ]
+    problems += [
+        f"columns: {f} has no column name|Write the name as it stands in the sheet's header"
+        for f, name in columns.items()
+        if not bare(name)
+    ]
+    problems += [f"defaults: {f!r} is no column of an observation sheet|{known}" for f in defaults if f not in FIELDS]
+    if "value" in defaults:
+        problems.append("defaults: a value cannot have a default|Remove it; rows without a value are rejected")
     if any(f.startswith(POINT_PREFIX) for f in columns) and {"value", "point"} & columns.keys():
-        problems.append(f"columns 中 {POINT_PREFIX}… 不能与 value 或 point 同时使用")
+        problems.append(f"columns: {POINT_PREFIX}NAME does not go with value or point|Keep one way")
     seen: dict[str, str] = {}
     for f, name in columns.items():
-        if (other := seen.setdefault(bare(name), f)) != f and bare(name):
-            problems.append(f"columns 中“{other}”与“{f}”指向同一列“{name}”")
+        if bare(name) and (other := seen.setdefault(bare(name), f)) != f:
+            problems.append(f"columns: {other} and {f} name the same column {name!r}|Correct one of them")
     return problems
 
 
