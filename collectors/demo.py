@@ -21,7 +21,7 @@ PART = timedelta(days=60)
 
 
 class DemoOptions(SourceOptions):
-    """The demonstration city: simulated prices, marked 演示数据 wherever they are shown.
+    """The demonstration city: simulated prices. The name, which is the source of each series, says so: 演示数据.
 
     Give `every` (or `cron`): points report between 8 and 10 in the morning.
     """
@@ -39,7 +39,9 @@ class DemoOptions(SourceOptions):
     """day to which the planted price crises are tied; without it the day of the first fetch"""
 
     @model_validator(mode="after")
-    def nothing_to_map(self) -> Self:
+    def marked_and_not_mapped(self) -> Self:
+        if MARK not in self.name:
+            raise ValueError(f"the name does not say that the data is simulated|Write {MARK} into it")
         for key in ("columns", "defaults"):
             if getattr(self, key):
                 raise ValueError(f"a demonstration source has no {key} to map|Remove {key}")
@@ -61,7 +63,7 @@ class DemoCollector(Collector):
         done = self.begin(start) if not cursor else datetime.fromtimestamp(int(cursor["until"]), UTC)
         while done < now:
             until = min(done + PART, now)
-            batch = city.observations(done, until)
+            batch = city.observations(done, until, self.name)
             done = until
             if len(batch):
                 yield Fetched(

@@ -197,7 +197,7 @@ class City:
 
     # --- as observations ---
 
-    def observations(self, after: datetime, until: datetime) -> ObservationBatch:
+    def observations(self, after: datetime, until: datetime, source: str = MARK) -> ObservationBatch:
         """What was reported after `after` and not later than `until`, by series and time."""
         first, last = after.astimezone(self.zone).date(), until.astimezone(self.zone).date()
         days = day_range(first, last)
@@ -215,7 +215,7 @@ class City:
         return ObservationBatch(
             keys=[self.keys[i] for i in used],
             areas=[self.areas[i] for i in used],
-            sources=[MARK] * len(used),
+            sources=[source] * len(used),
             series=codes.astype(np.int64),
             at=np.concatenate(at),
             value=np.concatenate(value),

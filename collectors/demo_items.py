@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 
 MARK = "演示数据"
-"""Source of every simulated series: wherever the series is shown, this word is shown with it."""
+"""In the source of every simulated series: wherever the series is shown, this word is shown with it."""
 
 AREAS = ("演示东区", "演示南区", "演示西区", "演示北区")
 INSTITUTION = "演示农村商业银行"

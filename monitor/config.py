@@ -13,6 +13,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from alerts.channels.factory import AnyChannel
+from collectors.base import SourceOptions
+from collectors.push import PushOptions
 from monitor.config_checks import Draft, faults_of
 from monitor.config_model import Config, Source
 from thresholds.settings import Fault, Settings, read_toml, validate
@@ -59,8 +61,8 @@ def draft_of(tables: Mapping[str, Any], shown: str, base: Path) -> Draft:
         base,
         tables,
         models,
-        tuple(valid_entries(TypeAdapter(Source), tables.get("source"))),
-        tuple(valid_entries(TypeAdapter(AnyChannel), tables.get("channel"))),
+        tuple((n, valid(TypeAdapter(Source), e) or common_part(e)) for n, e in entries(tables.get("source"))),
+        tuple((n, c) for n, e in entries(tables.get("channel")) if (c := valid(TypeAdapter(AnyChannel), e))),
     )
 
 
@@ -72,8 +74,18 @@ def valid(adapter: TypeAdapter[Any], value: object) -> Any:
         return None
 
 
-def valid_entries(adapter: TypeAdapter[Any], entries: object) -> Iterator[tuple[int, Any]]:
-    if isinstance(entries, list):
-        for n, entry in enumerate(entries, 1):
-            if (model := valid(adapter, entry)) is not None:
-                yield n, model
+def entries(given: object) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """The tables of a list, each with its place counted from 1."""
+    if isinstance(given, list):
+        yield from ((n, entry) for n, entry in enumerate(given, 1) if isinstance(entry, Mapping))
+
+
+def common_part(entry: Mapping[str, Any]) -> SourceOptions:
+    """What is valid of a faulty source among the keys that every source has: its schedule is checked all the same."""
+    model = PushOptions if entry.get("kind") == "push" else SourceOptions
+    kept = {"name": "?"} | {key: value for key, value in entry.items() if key in model.model_fields}
+    try:
+        return model.model_validate(kept)
+    except ValidationError as error:
+        wrong = {part["loc"][0] for part in error.errors() if part["loc"]}
+        return model.model_validate({key: value for key, value in kept.items() if key not in wrong} | {"name": "?"})

@@ -19,10 +19,11 @@ from pydantic import BaseModel
 
 from alerts.channels.factory import AnyChannel
 from alerts.channels.file import FileOptions
+from collectors.base import SourceOptions
 from collectors.demo import DemoOptions
 from collectors.folder import FolderOptions
 from collectors.push import PushOptions
-from monitor.config_model import Alerts, DatabaseOptions, Detection, Installation, Source
+from monitor.config_model import Alerts, DatabaseOptions, Detection, Installation
 from monitor.web.context import WebSettings
 from thresholds.settings import Fault, Secret, Settings
 
@@ -35,7 +36,8 @@ LEAST_HISTORY = timedelta(days=30)
 class Draft:
     """What could be read of a file that may hold faults, for the checks that come after types.
 
-    sources, channels   the valid entries, each with its place in the file counted from 1
+    sources, channels   the valid entries, each with its place in the file counted from 1; of a faulty source what
+                        every source has
     tables              the file as it is: also what is not valid
     """
 
@@ -43,7 +45,7 @@ class Draft:
     base: Path
     tables: Mapping[str, Any]
     models: Mapping[str, Settings]
-    sources: tuple[tuple[int, Source], ...]
+    sources: tuple[tuple[int, SourceOptions], ...]
     channels: tuple[tuple[int, AnyChannel], ...]
 
     def fault(self, key: str, problem: str, remedy: str) -> Fault:
@@ -307,7 +309,7 @@ def shared(draft: Draft) -> Iterator[Fault]:
         seen.setdefault(what, n)
 
 
-def exclusive(source: Source, base: Path) -> object:
+def exclusive(source: SourceOptions, base: Path) -> object:
     """What only one source may have, None where there is no such thing."""
     if isinstance(source, FolderOptions):
         return Path(os.path.normpath(base / source.path))

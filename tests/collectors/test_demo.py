@@ -26,7 +26,7 @@ PINNED = [2.95, 76.0, 8.3, 4.6, 6.3]
 
 
 def options(**given: object) -> DemoOptions:
-    return DemoOptions.model_validate({"name": "演示", "kind": "demo", "every": "1m", **given})
+    return DemoOptions.model_validate({"name": "演示数据", "kind": "demo", "every": "1m", **given})
 
 
 def fetch(now: datetime = NOW, cursor: dict[str, object] | None = None, **given: object) -> list[Fetched]:
@@ -145,6 +145,8 @@ def test_every_series_says_that_it_is_simulated() -> None:
     parts = fetch()
     assert all(part.name.startswith("演示数据") for part in parts)
     assert {source for part in parts for source in part.batch.sources} == {MARK} == {"演示数据"}
+    named = fetch(days=1, name="演示数据(二)")
+    assert {source for part in named for source in part.batch.sources} == {"演示数据(二)"}, "as the source is called"
     assert all(key.point.startswith("演示") for part in parts for key in part.batch.keys)
     assert all(area.startswith("演示") for part in parts for area in part.batch.areas)
 
@@ -313,6 +315,13 @@ def test_silent_points_report_nothing_and_one_is_silent_now() -> None:
 
 
 def test_faulty_options_are_refused() -> None:
-    for given in ({"points": 0}, {"items": 61}, {"days": -1}, {"seed": -1}, {"columns": {"item": "x"}}):
+    for given in (
+        {"name": "城市"},
+        {"points": 0},
+        {"items": 61},
+        {"days": -1},
+        {"seed": -1},
+        {"columns": {"item": "x"}},
+    ):
         with pytest.raises(ValidationError):
             options(**given)

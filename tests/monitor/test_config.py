@@ -127,11 +127,11 @@ def test_all_faults_of_a_file_are_reported_at_once(write: Write) -> None:
         secret = { env = "MONITOR_TEST_NEVER_SET" }
         [[source]]
         kind = "demo"
-        name = "演示"
+        name = "演示数据"
         seed = "x"
         [[source]]
         kind = "push"
-        name = "演示"
+        name = "演示数据"
         every = "1h"
         [[source]]
         kind = "demo"
@@ -148,9 +148,11 @@ def test_all_faults_of_a_file_are_reported_at_once(write: Write) -> None:
             "database.url",
             "detection.every",
             "installation.timezone",
+            "source[1]",
             "source[1].seed",
             "source[2].every",
             "source[2].name",
+            "source[3]",
             "source[3].cron",
             "web.port",
         ]
@@ -311,7 +313,7 @@ def test_links_that_lead_nowhere_are_warned_of(write: Write, monkeypatch: pytest
 
 
 def test_a_source_whose_silence_cannot_be_noticed_is_warned_of(write: Write) -> None:
-    demo = '[[source]]\nkind = "demo"\nname = "演示"\nevery = "1m"\n'
+    demo = '[[source]]\nkind = "demo"\nname = "演示数据"\nevery = "1m"\n'
     assert warnings(write(TOLD + demo)) == ["source[1].cadence"]
     assert warnings(write(TOLD + demo + 'cadence = "1d"\n')) == []
     assert warnings(write(TOLD + demo + "enabled = false\n")) == ["source"]
