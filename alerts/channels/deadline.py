@@ -17,12 +17,17 @@ class Deadline:
     def __init__(self) -> None:
         self.passed = False
 
+    def check(self) -> None:
+        """Raises TimeoutError once the time is up: asked after connecting, when there was no socket to shut down."""
+        if self.passed:
+            raise TimeoutError("connecting took too long")
+
 
 @contextmanager
 def deadline(seconds: float, current: Callable[[], socket.socket | None]) -> Iterator[Deadline]:
     """Shut down the socket that `current` gives when `seconds` are over and the block has not ended by then.
 
-    Where there is no socket yet, the time-out of connecting bounds the wait.
+    Where there is no socket yet, the time-out of connecting bounds the wait; call `check` after it.
     """
     state = Deadline()
 

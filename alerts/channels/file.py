@@ -17,6 +17,8 @@ from pydantic import Field
 
 from alerts.channels.base import ChannelOptions, Message, SendError, Sent
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 class FileOptions(ChannelOptions):
     """path  the file, relative to the configuration's folder; it and its folder are created"""
@@ -39,12 +41,15 @@ class File:
             handle = self.open()
         except OSError as error:
             raise SendError("io", f"the file of channel {self.name} cannot be opened ({error.strerror})") from error
+        size = 0
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)  # several threads, or a second program, may append
-            append(handle, line)
+            size = os.lseek(handle, 0, os.SEEK_END)
+            append(handle, line, size)
         except OSError as error:
-            why = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else error.strerror
-            raise SendError("io", f"the file of channel {self.name} cannot be written ({why})") from error
+            why = "the disk is full" if error.errno in FULL else error.strerror
+            said = f"the file of channel {self.name} cannot be written ({why})"
+            raise SendError("io", said, uncertain=not taken_back(handle, size)) from error
         finally:
             os.close(handle)
         return Sent()
@@ -64,19 +69,25 @@ class File:
             return handle
 
 
-def append(handle: int, line: bytes) -> None:
-    """Write one whole line and wait until it is on the disk, or leave the file as it was and raise OSError."""
-    size = os.lseek(handle, 0, os.SEEK_END)
+def append(handle: int, line: bytes, size: int) -> None:
+    """Write one whole line behind the `size` bytes that are there, and wait until it is on the disk."""
     if size and os.pread(handle, 1, size - 1) != b"\n":
         line = b"\n" + line
+    written = 0
+    while written < len(line):
+        written += os.write(handle, line[written:])
+    os.fsync(handle)
+
+
+def taken_back(handle: int, size: int) -> bool:
+    """Cut off what was written of a line. False when that does not work: the line, or a part of it, may be there."""
     try:
-        written = 0
-        while written < len(line):
-            written += os.write(handle, line[written:])
-        os.fsync(handle)
+        if os.fstat(handle).st_size > size:
+            os.ftruncate(handle, size)
+            os.fsync(handle)
     except OSError:
-        os.ftruncate(handle, size)
-        raise
+        return False
+    return True
 
 
 def line_of(message: Message, now: datetime) -> bytes:

@@ -72,6 +72,8 @@ class Smtp:
         talk = Conversation(self.options, self.base)
         with deadline(self.options.timeout.total_seconds(), lambda: talk.socket) as limit:
             try:
+                talk.greet()
+                limit.check()
                 return talk.deliver(recipient, data)
             except (smtplib.SMTPException, OSError) as error:
                 raise talk.failure(error, passed=limit.passed) from error
@@ -108,7 +110,7 @@ class Conversation:
             ) from error
 
     def deliver(self, recipient: str, data: bytes) -> Sent:
-        self.greet()
+        """Log in and hand over the text. Raises SendError, or what `failure` makes one of."""
         self.login()
         self.stage = "MAIL"
         self.expect(self.smtp.mail(self.options.sender))
@@ -124,6 +126,7 @@ class Conversation:
         return Sent(detail=said(text))
 
     def greet(self) -> None:
+        """Connect, and secure the connection as configured."""
         options = self.options
         self.smtp._host = options.host  # type: ignore[attr-defined]  # the name that the certificate is checked against
         self.expect(self.smtp.connect(options.host, options.port or PORTS[options.security]))
@@ -141,7 +144,10 @@ class Conversation:
             password = self.options.password.read(self.base)
         except ValueError as error:
             raise SendError("auth", f"the password of channel {self.options.name} cannot be read: {error}") from error
-        self.smtp.login(self.options.username, password)
+        try:
+            self.smtp.login(self.options.username, password)
+        except UnicodeError as error:
+            raise SendError("auth", "user name and password must be plain ASCII") from error
 
     def expect(self, reply: tuple[int, bytes], first: str = "2") -> None:
         """Raise SendError unless the code begins with `first`."""

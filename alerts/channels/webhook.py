@@ -14,7 +14,7 @@ import json
 import math
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -99,9 +99,10 @@ class Webhook:
         watch = Watch()
         seconds = self.options.timeout.total_seconds()
         with deadline(seconds, lambda: watch.socket) as limit:
+            watch.check = limit.check
             try:
                 status, answer_headers, answer = self.post(body, headers, watch)
-            except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TimeoutError) as error:
                 raise failure(error, watch, passed=limit.passed) from error
         return self.judge(status, answer_headers, answer, now)
 
@@ -187,12 +188,15 @@ class Watch:
     def __init__(self) -> None:
         self.socket: socket.socket | None = None
         self.left = False
+        self.check: Callable[[], None] = lambda: None
 
     def note(self, event: str, info: Mapping[str, Any]) -> None:
         if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
             self.socket = info["return_value"].get_extra_info("socket")
         elif event.endswith(".send_request_body.complete"):
             self.left = True
+        elif event.endswith(".send_request_headers.started"):
+            self.check()
 
 
 def failure(error: Exception, watch: Watch, *, passed: bool) -> SendError:
