@@ -276,9 +276,7 @@ class FlagDetail(FlagOut):
     note: str
     raised_at: datetime
     reasoning: list[str] = Field(description="推理过程，一步一句")
-    findings: list[dict[str, Any]] = Field(
-        description="证据：每条规则测得的值、基线、阈值、所用观测数、各监测点的贡献"
-    )
+    findings: list[FindingOut] = Field(description="证据")
     log: list[LogEntry]
 
 

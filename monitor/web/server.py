@@ -32,6 +32,7 @@ def make_server(app: FastAPI, *, concurrency: int = 200, graceful_seconds: int =
         timeout_graceful_shutdown=graceful_seconds,
         forwarded_allow_ips=["127.0.0.1", "::1"],
     )
+    logging.getLogger("uvicorn.access").disabled = True
     return uvicorn.Server(config)
 
 

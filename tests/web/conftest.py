@@ -20,6 +20,7 @@ from monitor.store.database import Database, open_database
 from monitor.web.app import create_web
 from monitor.web.context import Check, HealthReport, WebContext, WebSettings
 from monitor.web.server import bind, make_server
+from tests.conftest import sqlite_url
 
 NOW = datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
 
@@ -53,9 +54,9 @@ Serve = Callable[..., Running]
 
 
 @contextmanager
-def serving(folder: Path, settings: WebSettings, **changes: Any) -> Iterator[Running]:
-    """A server on a free port of loopback, on the database file in `folder`."""
-    db = open_database("sqlite:///monitor.db", base=folder)
+def serving(url: str, settings: WebSettings, **changes: Any) -> Iterator[Running]:
+    """A server on a free port of loopback, on the database at `url`."""
+    db = open_database(url)
     woken: list[int] = []
     stored: list[tuple[Any, ...]] = []
     context = WebContext(
@@ -89,14 +90,17 @@ def serving(folder: Path, settings: WebSettings, **changes: Any) -> Iterator[Run
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Serve]:
+def serve(tmp_path: Path, templates: dict[str, Any]) -> Iterator[Serve]:
     """Starts servers with other settings than the usual ones: serve(max_rows=10, health=...)."""
     from contextlib import ExitStack
 
     with ExitStack() as stack:
 
-        def start(*, folder: Path = tmp_path, changes: dict[str, Any] | None = None, **settings: Any) -> Running:
-            return stack.enter_context(serving(folder, WebSettings(**settings), **(changes or {})))
+        def start(*, url: str = "", changes: dict[str, Any] | None = None, **settings: Any) -> Running:
+            file = tmp_path / "monitor.db"
+            if not url:
+                url = f"sqlite:///{file}" if file.exists() else sqlite_url(file, templates)
+            return stack.enter_context(serving(url, WebSettings(**settings), **(changes or {})))
 
         yield start
 

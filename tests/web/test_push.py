@@ -6,7 +6,6 @@ import gzip
 import json
 import threading
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -335,12 +334,12 @@ def test_the_key_is_held_while_its_first_request_is_worked_on(serve: Serve) -> N
     assert other.post(PUSH, json=[ROW], headers=headers).headers["Idempotency-Replayed"] == "true"
 
 
-def test_a_restart_keeps_the_answers(serve: Serve, tmp_path: Path) -> None:
-    before = serve(folder=tmp_path)
+def test_a_restart_keeps_the_answers(serve: Serve) -> None:
+    before = serve()
     token = before.token()
     headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "k"}
     first = before.anonymous().post(PUSH, json=rows(5), headers=headers)
-    after = serve(folder=tmp_path)
+    after = serve()
     again = after.anonymous().post(PUSH, json=rows(5), headers=headers)
     assert again.headers["Idempotency-Replayed"] == "true"
     assert again.json() == first.json()
@@ -375,7 +374,8 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Any:
     from monitor.web.context import WebSettings
     from tests.web.conftest import serving
 
-    with serving(tmp_path_factory.mktemp("fuzz"), WebSettings()) as running, running.client(name="fuzz") as client:
+    url = f"sqlite:///{tmp_path_factory.mktemp('fuzz') / 'monitor.db'}"
+    with serving(url, WebSettings()) as running, running.client(name="fuzz") as client:
         yield client
 
 
