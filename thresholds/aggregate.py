@@ -54,44 +54,40 @@ def by_area(points: Panel, usable: BoolArray) -> Areas:
 
 def assemble(points: Panel, usable: BoolArray, members: list[NDArray[np.int64]], cell: NDArray[np.int32]) -> Areas:
     """Build the area panel, means for areas with several points, plain copies for the others."""
-    times, values, marks, counts, lengths, keys, areas = [], [], [], [], [], [], []
+    times, days, values, marks, counts, lengths, keys, areas = [], [], [], [], [], [], [], []
     for series in members:
         key = points.keys[series[0]]
         areas.append(points.areas[series[0]])
         if len(series) == 1:
             part = slice(points.start[series[0]], points.start[series[0] + 1])
-            time, value, count = points.time[part], points.value[part], np.ones(part.stop - part.start, np.int32)
+            time, day, value = points.time[part], points.day[part], points.value[part]
+            count = np.ones(len(time), np.int32)
             marks.append(points.mark[part])
             keys.append(key)
         else:
-            time, value, count = matched_mean(points.start, points.time, points.value, usable, series)
+            time, day, value, count = matched_mean(points, usable, series)
             marks.append(np.zeros(len(time), np.uint8))
             keys.append(SeriesKey(key.item, key.spec, key.unit, key.channel, ""))
         times.append(time)
+        days.append(day)
         values.append(value)
         counts.append(count)
         lengths.append(len(time))
     time = np.concatenate(times)
     start = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    panel = Panel(keys, areas, start, time, days_like(points, time), np.concatenate(values), np.concatenate(marks))
+    panel = Panel(keys, areas, start, time, np.concatenate(days), np.concatenate(values), np.concatenate(marks))
     return Areas(panel, members, cell, np.concatenate(counts))
 
 
-def days_like(points: Panel, time: IntArray) -> NDArray[np.int32]:
-    """Civil days of times that all occur in `points`, in the same zone as there."""
-    known, where = np.unique(points.time, return_index=True)
-    day: NDArray[np.int32] = points.day[where[np.searchsorted(known, time)]]
-    return day
-
-
 def matched_mean(
-    start: IntArray, time: IntArray, value: FloatArray, usable: BoolArray, series: NDArray[np.int64]
-) -> tuple[IntArray, FloatArray, NDArray[np.int32]]:
-    """Times, chained means and number of points for one group of series."""
-    most = int((start[series + 1] - start[series]).sum())
-    times, means, counts = np.empty(most, np.int64), np.empty(most), np.empty(most, np.int32)
-    n = scan_matched(start, time, value, usable, series, times, means, counts)
-    return times[:n].copy(), means[:n].copy(), counts[:n].copy()
+    points: Panel, usable: BoolArray, series: NDArray[np.int64]
+) -> tuple[IntArray, NDArray[np.int32], FloatArray, NDArray[np.int32]]:
+    """Times, days, chained means and number of points for one group of series."""
+    most = int((points.start[series + 1] - points.start[series]).sum())
+    from_position, means, counts = np.empty(most, np.int64), np.empty(most), np.empty(most, np.int32)
+    n = scan_matched(points.start, points.time, points.value, usable, series, from_position, means, counts)
+    at = from_position[:n]
+    return points.time[at], points.day[at], means[:n].copy(), counts[:n].copy()
 
 
 @compiled
@@ -101,7 +97,7 @@ def scan_matched(
     value: FloatArray,
     usable: BoolArray,
     series: NDArray[np.int64],
-    times: IntArray,
+    from_position: IntArray,
     means: FloatArray,
     counts: NDArray[np.int32],
 ) -> int:
@@ -124,6 +120,7 @@ def scan_matched(
                 now = time[at[j]]
         if now == 2**62:
             return n
+        at_now = np.int64(0)
         before = 0.0
         after = 0.0
         matched = 0
@@ -141,6 +138,7 @@ def scan_matched(
                 plain += new
                 standing += 1
             if fresh:
+                at_now = at[j]
                 gap = now - heard[j] if heard[j] != 0 else LEAST_CARRY
                 until[j] = now + min(max(3 * gap, LEAST_CARRY), MOST_CARRY)
                 heard[j] = now
@@ -150,7 +148,7 @@ def scan_matched(
             level = level * (after / before)
         else:
             level = plain / standing
-        times[n] = now
+        from_position[n] = at_now
         means[n] = level
         counts[n] = standing
         n += 1

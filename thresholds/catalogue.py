@@ -90,6 +90,7 @@ class Catalogue:
         self.exact: dict[str, Entry] = {}
         self.keywords: dict[str, Entry] = {}
         self.units: list[Units] = []
+        self.seen: dict[tuple[str, str], Classified] = {}
         for part in parts:
             self.units.extend(part.units)
             for one in part.classes:
@@ -103,6 +104,12 @@ class Catalogue:
 
     def classify(self, key: SeriesKey) -> Classified:
         """Class, domain and measure of a series."""
+        known = self.seen.get((key.item, key.unit))
+        if known is None:
+            known = self.seen[key.item, key.unit] = self.find(key)
+        return known
+
+    def find(self, key: SeriesKey) -> Classified:
         entry = self.entry(key.item)
         name = entry.item_class if entry else UNCLASSED
         chain = self.chain(name)

@@ -55,7 +55,7 @@ class Doubt(IntEnum):
 
 @dataclass(frozen=True)
 class Gate:
-    """Per observation: status and doubt (uint8), and the accepted level it was compared with (NaN: none yet)."""
+    """Per observation: status and doubt (uint8); for doubtful ones the level before, median of five (else NaN)."""
 
     status: NDArray[np.uint8]
     doubt: NDArray[np.uint8]
@@ -153,14 +153,16 @@ def scan_gate(
                 status[i] = 3
                 continue
             why = 0
-            if known > 0:
+            newest = recent[(known - 1) % 5]
+            usual = known > 0 and v > 0.55 * newest and v < 1.8 * newest  # the common case: nothing to ask
+            if known > 0 and (impossible or conflict or not usual):
                 level[i] = middle_of(recent, min(known, 5))
             if impossible and not habit_sign:
                 why = 1
             elif conflict and not habit_twice:
                 why = 4
-            elif positive[s] and known >= 3 and v > 0:
-                why = slip(v, recent[(known - 1) % 5], level[i], jin[s])
+            elif positive[s] and known >= 3 and v > 0 and not usual:
+                why = slip(v, newest, level[i], jin[s])
                 if why != 0 and company[i] >= 2:
                     why = 0
             if why == 2 or why == 3:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from thresholds.catalogue import Classified
 from thresholds.grading import flag_id, utc
 from thresholds.kernels.jit import compiled, over_series
-from thresholds.model import NO_GRADE, Direction, Finding, Flag, IntArray, Kind
+from thresholds.model import NO_GRADE, BoolArray, Direction, Finding, Flag, IntArray, Kind
 from thresholds.panel import DAY, Panel
 from thresholds.plan import Policy
 from thresholds.quality import Doubt, Gate, Status
@@ -117,21 +117,17 @@ def silences(panel: Panel, now: int, cadences: Mapping[int, Cadence]) -> Silence
     grace = np.zeros(panel.n_series, np.int64)
     for s, cadence in cadences.items():
         every[s], grace[s] = cadence.every, cadence.grace
-    usual, limit = np.zeros(n, np.int64), np.zeros(n, np.int64)
-    over_series(panel.start, lambda a, b: scan_usual(panel.start, panel.time, every, grace, usual, limit, a, b))
-    following = np.full(n, NEVER, np.int64)
-    following[:-1] = panel.time[1:]
-    following[panel.start[1:][np.diff(panel.start) > 0] - 1] = NEVER
-    overdue = panel.time + limit
-    at = np.flatnonzero((limit > 0) & (np.minimum(following, now) > overdue))
-    return Silences(
-        panel.series[at].astype(np.int64),
-        panel.time[at],
-        panel.time[at] + usual[at],
-        overdue[at],
-        following[at],
-        usual[at],
+    silent = np.zeros(n, np.bool_)
+    usual, limit = np.empty(n, np.int64), np.empty(n, np.int64)  # written where silent only
+    over_series(
+        panel.start, lambda a, b: scan_usual(panel.start, panel.time, every, grace, now, silent, usual, limit, a, b)
     )
+    at = np.flatnonzero(silent)
+    following = np.full(len(at), NEVER, np.int64)
+    inside = at + 1 < panel.start[panel.series[at] + 1]
+    following[inside] = panel.time[at[inside] + 1]
+    last = panel.time[at]
+    return Silences(panel.series[at].astype(np.int64), last, last + usual[at], last + limit[at], following, usual[at])
 
 
 @compiled
@@ -140,25 +136,55 @@ def scan_usual(
     time: IntArray,
     every: IntArray,
     grace: IntArray,
+    now: int,
+    silent: BoolArray,
     usual: IntArray,
     limit: IntArray,
     first: int,
     last: int,
 ) -> None:
-    gaps = np.empty(9, np.int64)
+    gaps = np.empty(9, np.int64)  # in order of time, round and round
+    ordered = np.empty(9, np.int64)
     for s in range(first, last):
         count = 0
         for i in range(start[s], start[s + 1]):
             if i > start[s]:
-                gaps[count % 9] = time[i] - time[i - 1]
-                count += 1
-            if every[s] > 0:
-                usual[i] = every[s]
-                limit[i] = every[s] + (grace[s] if grace[s] > 0 else every[s])
-            elif count >= 3:
+                gap = time[i] - time[i - 1]
                 known = min(count, 9)
-                usual[i] = np.int64(np.median(gaps[:known]))
-                limit[i] = max(3 * usual[i], gaps[:known].max() * 3 // 2)
+                if known == 9:
+                    drop(ordered, gaps[count % 9])
+                    known = 8
+                k = known
+                while k > 0 and ordered[k - 1] > gap:
+                    ordered[k] = ordered[k - 1]
+                    k -= 1
+                ordered[k] = gap
+                gaps[count % 9] = gap
+                count += 1
+            often = every[s]
+            longest = often + (grace[s] if grace[s] > 0 else often)
+            if often == 0:
+                if count < 3:
+                    continue
+                known = min(count, 9)
+                often = (ordered[(known - 1) // 2] + ordered[known // 2]) // 2
+                longest = max(3 * often, ordered[known - 1] * 3 // 2)
+            ahead = time[i + 1] if i + 1 < start[s + 1] else now
+            if min(ahead, now) > time[i] + longest:
+                silent[i] = True
+                usual[i] = often
+                limit[i] = longest
+
+
+@compiled
+def drop(ordered: IntArray, gap: np.int64) -> None:
+    """Take one of nine ordered values out; the eight others stay in order at the front."""
+    k = 0
+    while ordered[k] != gap:
+        k += 1
+    while k < 8:
+        ordered[k] = ordered[k + 1]
+        k += 1
 
 
 def silence_flags(
