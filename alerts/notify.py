@@ -206,7 +206,10 @@ def compose(
     """
     reasons: Counter[Reason] = Counter()
     drafts: list[Draft] = []
+    new = {change.flag.id for change in changes if change.what == What.OPENED}
     for change in changes:
+        if change.what == What.RAISED and change.flag.id in new:
+            continue  # opened at the higher grade: one message says both
         reason = why_not(change, options, now)
         if reason is not None:
             reasons[reason] += 1

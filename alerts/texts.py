@@ -45,7 +45,8 @@ BODY_HEAD = """{{ f.demo }}{{ f.kind }}（{{ f.change }}）：{{ f.item }}{{ f.d
 {% if f.numbers %}数值：{{ f.numbers }}
 {% endif %}{% if f.grade %}等级：{{ f.grade }}
 {% endif %}起始：{{ f.since }}
-原因：{{ f.reason }}
+{% if f.until %}结束：{{ f.until }}
+{% endif %}原因：{{ f.reason }}
 """
 BODY_TAIL = """编号：{{ f.code }}
 查看：{{ f.link }}
@@ -60,9 +61,7 @@ TEMPLATES = {
     "raised.subject": SUBJECT_HEAD + "升级：" + MOVE_LINE + SUBJECT_TAIL,
     "raised.body": BODY_HEAD + "说明：此前已通知，现等级升高。\n" + BODY_TAIL,
     "ended.subject": SUBJECT_HEAD + "结束：" + MOVE_LINE + "{{ f.kind }}" + SUBJECT_TAIL,
-    "ended.body": BODY_HEAD
-    + "说明：此前通知的情况已结束{% if f.until %}（{{ f.until }}）{% endif %}。\n"
-    + BODY_TAIL,
+    "ended.body": BODY_HEAD + "说明：此前通知的情况已结束。\n" + BODY_TAIL,
     "withdrawn.subject": "{{ f.demo }}撤回：" + MOVE_LINE + "{{ f.kind }}" + SUBJECT_TAIL,
     "withdrawn.body": "{{ f.demo }}撤回此前的通知：数据已更正，更正后不再构成异常，请不要再据此处置。\n"
     + BODY_HEAD
@@ -255,7 +254,7 @@ def plain(context: Context) -> tuple[str, str]:
     subject = f"{f.demo}{f.grade} {f.item}{f.direction}{f.kind}（{f.change}）{more} {f.code}"
     lines = [
         f"{f.demo}{f.kind}（{f.change}）：{f.item}{f.direction}{f.percent}，{f.where}，{f.numbers}，{f.grade}，"
-        f"起始 {f.since}，{f.reason}，编号 {f.code}"
+        f"起始 {f.since}，{'结束 ' + f.until + '，' if f.until else ''}{f.reason}，编号 {f.code}"
         for f in context.facts[:DIGEST_LINES]
     ]
     return subject, "\n".join([f"共 {len(context.facts)} 项变化" if more else "", *lines]).strip()

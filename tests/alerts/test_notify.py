@@ -240,5 +240,16 @@ def test_duties_of_the_options_decide_who_is_told() -> None:
     assert [n.person for n in made.notifications] == ["技术员甲"]
 
 
+def test_a_flag_that_opens_and_is_raised_at_once_makes_one_message_at_the_higher_grade() -> None:
+    top = replace(FLAG, peak_grade=GRADE_I)
+    (one,) = told_of([Change("opened", top), Change("raised", top)]).notifications
+    assert (one.change, one.rank) == ("opened", 3)
+
+
+def test_a_flag_that_is_over_when_it_is_first_known_says_so() -> None:
+    (one,) = told_of([opened(end=NOW, end_reason="cleared")]).notifications
+    assert "结束：2026-03-02 09:30" in one.body.splitlines()
+
+
 def test_one_change_reported_twice_makes_one_message() -> None:
     assert len(told_of([opened(), opened()], PHONE).notifications) == 1

@@ -62,7 +62,8 @@ def test_the_words_for_end_raise_and_withdrawal() -> None:
     assert raised.startswith("【一级】升级：")
     ended, body = message(Change("ended", replace(FLAG, end=NOW, end_reason="cleared")))
     assert "结束：" in ended
-    assert "已结束（2026-03-02 09:30）" in body
+    assert "结束：2026-03-02 09:30" in body.splitlines()
+    assert "已结束" in body
     assert "/a/" not in body
     withdrawn, body = message(Change("withdrawn", FLAG))
     assert "撤回：" in withdrawn
