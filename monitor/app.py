@@ -58,7 +58,7 @@ class App:
         self.evaluation = Evaluation(db, config, policy, self.metrics)
         self.channels: dict[str, Channel] = {}
         self.collectors: dict[str, Collector] = {}
-        self.scheduler = Scheduler(self.metrics, clock, sources=len(config.source), channels=len(config.channel))
+        self.scheduler = Scheduler(self.metrics, sources=len(config.source), channels=len(config.channel))
         self.clock_offset = clock().timestamp() - monotonic()
 
     def clock_step(self) -> float:

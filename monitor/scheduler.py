@@ -25,6 +25,13 @@ from monitor.store.errors import StoreError
 
 log = logging.getLogger(__name__)
 
+
+def now() -> datetime:
+    """When a job is due is measured by the machine's own clock, like the library's own times; what a job judges
+    by is the clock of monitor/app.py."""
+    return datetime.now(UTC)
+
+
 MAIN, COLLECT, SEND = "main", "collect", "send"
 
 
@@ -34,9 +41,8 @@ class Scheduler:
     A source or channel that hangs keeps its own thread and nobody else's.
     """
 
-    def __init__(self, metrics: Metrics, clock: Callable[[], datetime], *, sources: int, channels: int) -> None:
+    def __init__(self, metrics: Metrics, *, sources: int, channels: int) -> None:
         self.metrics = metrics
-        self.clock = clock
         self.stopping = Event()
         self.busy: dict[str, float] = {}
         self.waiting_again: set[str] = set()
@@ -69,7 +75,7 @@ class Scheduler:
             if cron
             else IntervalTrigger(seconds=every.total_seconds() if every else 60, timezone=UTC)
         )
-        first: dict[str, Any] = {"next_run_time": self.clock()} if at_once else {}
+        first: dict[str, Any] = {"next_run_time": now()} if at_once else {}
         self.inner.add_job(
             self.run, trigger, args=(name, work), id=name, executor=pool, replace_existing=True, **first
         )
@@ -91,7 +97,7 @@ class Scheduler:
         self.waiting_again.add(name)
         if name not in self.busy:
             try:
-                self.inner.modify_job(name, next_run_time=self.clock())
+                self.inner.modify_job(name, next_run_time=now())
             except JobLookupError:
                 log.debug("job %s is not scheduled, nothing to wake", name)
 
