@@ -14,7 +14,7 @@ import random as randomness
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path as FilePath
 from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo
@@ -88,6 +88,8 @@ class Progress:
     signature: str
     span: Span
     old: Cursor
+    kept: Cursor
+    """the last cursor given out, at first the old one"""
     position: Position = field(default_factory=dict)
     resumed: bool = False
     pages: int = 0
@@ -98,10 +100,11 @@ class Progress:
     def of(cls, options: HttpOptions, cursor: Cursor, now: datetime) -> Progress:
         mark = signature(options)
         old = cursor if cursor.get("for") == mark else {}
-        progress = cls(mark, Span.of(old, now, overlap=options.overlap, history=options.history), old)
-        resume = old.get("resume")
-        if options.paging and isinstance(resume, dict) and isinstance(resume.get("position"), dict):
-            progress.position, progress.newest, progress.resumed = resume["position"], resume.get("newest"), True
+        progress = cls(mark, Span.of(old, now, overlap=options.overlap, history=options.history), old, old)
+        if options.paging and (resume := old.get("resume")):
+            progress.position, progress.newest, progress.resumed = resume["position"], resume["newest"], True
+            since = datetime.fromtimestamp(resume["since"], UTC)  # the same pages as when it was interrupted
+            progress.span = replace(progress.span, since=since)
         return progress
 
     def restart(self) -> None:
@@ -114,7 +117,9 @@ class Progress:
 
     def unfinished(self) -> dict[str, Any]:
         """The cursor in the middle: `last_at` stays, and the next fetch goes on at `position`."""
-        kept = {"for": self.signature, "resume": {"position": dict(self.position), "newest": self.newest}}
+        since = int(self.span.since.timestamp())
+        resume = {"position": dict(self.position), "newest": self.newest, "since": since}
+        kept = {"for": self.signature, "resume": resume}
         return kept if self.span.last_at is None else {**kept, "last_at": self.span.last_at}
 
     def finished(self, validators: Mapping[str, str]) -> dict[str, Any]:
@@ -192,21 +197,25 @@ class HttpCollector:
                     log.info("%s: stopped after max_pages %d; the next turn goes on", self.name, progress.pages)
                     break
                 if sum(len(rows.batch) for rows in waiting) >= FLUSH_ROWS:
-                    yield self._fetched(waiting, progress.unfinished())
+                    yield self._fetched(progress, waiting, progress.unfinished())
                     waiting = []
         except CollectError:
             if waiting:
-                yield self._fetched(waiting, progress.unfinished())
+                yield self._fetched(progress, waiting, progress.unfinished())
             raise
         if following is not None:
-            yield self._fetched(waiting, progress.unfinished())
+            yield self._fetched(progress, waiting, progress.unfinished())
             return
         last = progress.finished({} if self._options.paging else validators(request, answer))
-        if any(rows.count for rows in waiting) or last != progress.old:
-            yield self._fetched(waiting, last, progress.span.stale_since(progress.newest))
+        stale = progress.span.stale_since(progress.newest)
+        if any(rows.count for rows in waiting) or last != progress.kept or stale:
+            yield self._fetched(progress, waiting, last, stale)
 
-    def _fetched(self, waiting: list[Rows], cursor: Cursor, stale: datetime | None = None) -> Fetched:
+    def _fetched(
+        self, progress: Progress, waiting: list[Rows], cursor: Cursor, stale: datetime | None = None
+    ) -> Fetched:
         rows = join(waiting)
+        progress.kept = cursor
         return Fetched(self.name, rows.batch, rows.rejects, cursor, stale)
 
     def _request(self, progress: Progress) -> Request:

@@ -6,7 +6,7 @@ A template is a text with paths in braces, `{market.city}/{market.name}`; `{{` a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from string import Formatter
 from typing import Any
@@ -47,18 +47,16 @@ class Path:
         return cls(text, tuple(steps))
 
     def get(self, value: Any) -> Any:
-        """What is there, or MISSING. A row's own key wins where it is spelled like the whole path."""
-        if isinstance(value, Mapping) and self.text in value:
+        """What is there in dicts and lists, or MISSING. A key that is spelled like the whole path wins."""
+        if isinstance(value, dict) and self.text in value:
             return value[self.text]
         for step in self.steps:
             if isinstance(step, str):
-                if not isinstance(value, Mapping) or step not in value:
+                if not isinstance(value, dict) or step not in value:
                     return MISSING
-                value = value[step]
-            else:
-                if not isinstance(value, Sequence) or isinstance(value, str) or not -len(value) <= step < len(value):
-                    return MISSING
-                value = value[step]
+            elif not isinstance(value, list | tuple) or not -len(value) <= step < len(value):
+                return MISSING
+            value = value[step]
         return value
 
 

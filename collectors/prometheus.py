@@ -218,12 +218,11 @@ class PrometheusCollector:
         key = SeriesKey(item, spec, unit, channel, point)
         if (owner := reading.owners.setdefault(key, labels(metric))) != labels(metric):
             raise CellError("ambiguous", f"与 {owner} 对应同一序列；请把有区别的标签写入 columns")
-        code = reading.builder.code(key, area, source)
         odd: list[tuple[int, str]] = []
         for at, text in samples:
             value = float(text)
             if math.isfinite(value):
-                reading.builder.add(code, round(at), value, number)
+                reading.builder.add(reading.builder.code(key, area, source), round(at), value, number)
             else:
                 odd.append((round(at), text))
         if odd:

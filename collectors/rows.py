@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -39,6 +38,7 @@ from thresholds.model import ObservationBatch, Reject, SeriesKey
 
 NAMES = ("item", "spec", "unit", "channel", "point", "area", "source")
 COLUMNS = ("date", "value", *NAMES, "note")
+KNOWN_NAMES = 100_000
 EARLIEST = int(datetime(MIN_YEAR, 1, 1, tzinfo=UTC).timestamp())
 LATEST = int(datetime(MAX_YEAR + 1, 1, 1, tzinfo=UTC).timestamp())
 
@@ -56,26 +56,19 @@ class Rows:
         past = self.batch.at[self.batch.at <= int(now.timestamp())]
         return int(past.max()) if len(past) else None
 
-    def before_last_time(self) -> tuple[Rows, int]:
-        """The rows before those of the newest time, and the number of the first row that is left out.
-
-        Only for rows whose times never go down.
-        """
+    def split_last_time(self) -> tuple[Rows, Rows]:
+        """The rows before those of the newest time, and the rest. Only for rows whose times never go down."""
         batch = self.batch
         if not len(batch):
-            return self, sys.maxsize
+            return self, no_rows()
         kept = int(np.searchsorted(batch.at, batch.at[-1], side="left"))
-        cut = int(batch.row[kept])
-        part = replace(
-            batch,
-            series=batch.series[:kept],
-            at=batch.at[:kept],
-            value=batch.value[:kept],
-            row=batch.row[:kept],
-            notes={position: note for position, note in batch.notes.items() if position < kept},
+        first_left = int(batch.row[kept])
+        done = [reject for reject in self.rejects if reject.row < first_left]
+        left = self.rejects[len(done) :]
+        return (
+            Rows(part_of(batch, 0, kept), done, kept + len(done)),
+            Rows(part_of(batch, kept, len(batch)), left, len(batch) - kept + len(left)),
         )
-        rejects = [reject for reject in self.rejects if reject.row < cut]
-        return Rows(part, rejects, kept + len(rejects)), cut
 
     def with_rejects(self, more: Sequence[Reject]) -> Rows:
         """The same with `more` rows that were rejected before they were rows."""
@@ -131,6 +124,21 @@ def no_rows() -> Rows:
     return Rows(BatchBuilder().build(), (), 0)
 
 
+def part_of(batch: ObservationBatch, start: int, end: int) -> ObservationBatch:
+    """The observations from position `start` to before `end`, with only the series that they need."""
+    used, series = np.unique(batch.series[start:end], return_inverse=True)
+    return ObservationBatch(
+        keys=[batch.keys[code] for code in used],
+        areas=[batch.areas[code] for code in used],
+        sources=[batch.sources[code] for code in used],
+        series=series.astype(np.int64),
+        at=batch.at[start:end],
+        value=batch.value[start:end],
+        row=batch.row[start:end],
+        notes={position - start: note for position, note in batch.notes.items() if start <= position < end},
+    )
+
+
 def join(parts: Sequence[Rows]) -> Rows:
     """Several answers as one, in order."""
     if len(parts) == 1:
@@ -161,6 +169,7 @@ class RowReader:
         }
         self._spec = {name: columns.get(name, name) for name in COLUMNS}
         self._defaults = dict(defaults)
+        self._names: dict[str, str] = {}
         self._zone = ZoneInfo(timezone)
 
     @classmethod
@@ -186,19 +195,31 @@ class RowReader:
         return Rows(builder.build(), rejects, count)
 
     def _add(self, builder: BatchBuilder, number: int, row: Any) -> None:
-        if not isinstance(row, Mapping) and (isinstance(row, str) or not isinstance(row, Sequence)):
+        if not isinstance(row, dict | list | tuple):
             raise CellError("shape", "一行应是一个对象或列表；请核对 rows 的路径")
         found = {name: self._find(name, row) for name in COLUMNS}
-        item, spec, unit, channel, point, area, source = (read_name(found[name], name) for name in NAMES)
+        item, spec, unit, channel, point, area, source = [self._name(found[name], name) for name in NAMES]
         if not item:
             raise CellError("no_item", f"没有品名；应在 {self._spec['item']}，请补填")
         if found["date"] == "":
             raise CellError("no_date", f"没有日期；应在 {self._spec['date']}，请补填")
         at = read_time(found["date"], self._zone)
         value, remark = read_value(found["value"], unit)
-        note = "；".join(filter(None, (clean_note(excerpt(found["note"], MAX_NOTE)), remark)))
+        note = found["note"] and clean_note(excerpt(found["note"], MAX_NOTE))
+        note = "；".join(filter(None, (note, remark)))
         code = builder.code(SeriesKey(item, spec, unit, channel, point), area, source)
         builder.add(code, at, value, number, note)
+
+    def _name(self, raw: Any, name: str) -> str:
+        """read_name, remembering the texts: few names come again and again."""
+        if type(raw) is not str:
+            return read_name(raw, name)
+        known = self._names.get(raw)
+        if known is None:
+            if len(self._names) >= KNOWN_NAMES:
+                self._names.clear()
+            known = self._names[raw] = clean_name(raw)
+        return known
 
     def _find(self, name: str, row: Any) -> Any:
         value = self._get[name](row)

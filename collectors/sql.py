@@ -26,7 +26,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from collectors.base import CollectError, Cursor, Fetched, SourceOptions
 from collectors.deadline import Deadline
 from collectors.redact import Secrets
-from collectors.rows import RowReader, Rows
+from collectors.rows import RowReader, Rows, join, no_rows
 from collectors.timing import Span, latest, show, signature
 from thresholds.settings import Duration, Secret
 
@@ -132,40 +132,40 @@ class SqlCollector:
         options = self._options
         with self._connect(url, deadline) as connection:
             self._prepare(connection)
-            rows = connection.execution_options(
-                stream_results=True, yield_per=min(options.chunk_rows, options.row_limit + 1)
-            ).execute(text(options.query), self._binds(span, url))
+            size = min(options.chunk_rows, options.row_limit + 1)
+            rows = connection.execution_options(stream_results=True, max_row_buffer=size).execute(
+                text(options.query), self._binds(span, url)
+            )
             chunks = self._numbered(rows, deadline)
             yield from self._ordered(chunks, span) if options.ordered else self._whole(chunks, span)
 
     def _numbered(self, result: CursorResult[Any], deadline: Deadline) -> Iterator[Numbered]:
-        number = 1
-        for chunk in result.mappings().partitions():
+        number, size = 1, min(self._options.chunk_rows, self._options.row_limit + 1)
+        for chunk in result.mappings().partitions(size):
             if deadline.expired:
                 raise CollectError("timeout", f"{self.name}: not finished after {deadline.seconds:g} s")
-            yield [(number + position, row) for position, row in enumerate(chunk)]
+            yield [(number + position, dict(row)) for position, row in enumerate(chunk)]
             number += len(chunk)
 
     def _whole(self, chunks: Iterator[Numbered], span: Span) -> Iterator[Part]:
         """The whole result as one part: rows in any order cannot be cut without losing some when interrupted."""
-        rows: Numbered = []
+        parts, seen = [no_rows()], 0
         for chunk in chunks:
-            rows += chunk
-            if len(rows) > self._options.row_limit:
+            seen += len(chunk)
+            if seen > self._options.row_limit:
                 raise self._too_many("give the rows oldest first (ORDER BY, ordered = true)")
-        read = self._reader.read_numbered(rows)
+            parts.append(self._reader.read_numbered(chunk))
+        read = join(parts)
         yield Part(read, read.newest(span.now), True)
 
     def _ordered(self, chunks: Iterator[Numbered], span: Span) -> Iterator[Part]:
         """Parts that end between two times, so that all rows up to a part's newest time are in it or before it."""
-        open_rows: Numbered = []
-        previous, newest, seen = None, None, 0
+        left, previous, newest, seen = no_rows(), None, None, 0
         for chunk in chunks:
             seen += len(chunk)
-            read = self._reader.read_numbered(open_rows + chunk)
+            read = self._reader.read_numbered(chunk)
             previous = self._check_order(read, previous)
-            done, cut = read.before_last_time()
-            open_rows = [row for row in open_rows + chunk if row[0] >= cut]
+            done, left = join([left, read]).split_last_time()
             if done.count:
                 newest = latest(newest, done.newest(span.now))
                 yield Part(done, newest, False)
@@ -173,9 +173,7 @@ class SqlCollector:
                 if newest is None or (span.last_at is not None and newest <= span.last_at):
                     raise self._too_many("or make overlap shorter")
                 return
-        read = self._reader.read_numbered(open_rows)
-        newest = latest(newest, read.newest(span.now))
-        yield Part(read, newest, True)
+        yield Part(left, latest(newest, left.newest(span.now)), True)
 
     def _check_order(self, read: Rows, previous: int | None) -> int | None:
         at = read.batch.at

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.collectors.servers import WebServer, web_server
+from tests.postgres import Postgres
 
 NOW = datetime(2026, 3, 10, 2, 0, tzinfo=UTC)  # 10:00 in Shanghai
 
@@ -22,3 +23,11 @@ def web() -> Iterator[WebServer]:
 @pytest.fixture
 def now() -> datetime:
     return NOW
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> Iterator[str]:
+    """The URL of a fresh, empty PostgreSQL database: somebody else's, to read from."""
+    name = postgres.create()
+    yield postgres.url(name)
+    postgres.drop(name)
