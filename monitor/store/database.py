@@ -21,10 +21,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from monitor.migrations import bring_up_to_date
 from monitor.store.bulk import Bulk
 from monitor.store.errors import StoreError, translated
 from monitor.store.lock import AlreadyRunning, file_lock, server_lock
+from monitor.store.migrate import bring_up_to_date
 
 __all__ = ["AlreadyRunning", "Database", "StoreError", "daemon_lock", "open_database"]
 
