@@ -1,10 +1,15 @@
-"""Who may import whom: docs/adr says why. Imports inside functions and for types count as well."""
+"""Who may import whom: CONTRIBUTING.md says why. Imports inside functions count as well.
+
+Imports for types only (under TYPE_CHECKING) count for the arrows between packages. They make no circle: nothing
+of them is left when the program runs.
+"""
 
 from __future__ import annotations
 
 import ast
 import tomllib
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -29,6 +34,14 @@ def module_files() -> dict[str, Path]:
     return found
 
 
+class WithoutTypes(ast.NodeTransformer):
+    """Takes away what stands under `if TYPE_CHECKING:`."""
+
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        for_types = isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        return node.orelse if for_types else self.generic_visit(node)
+
+
 def imported(tree: ast.AST, module: str, is_package: bool) -> Iterator[tuple[str, str]]:
     """(module, name or "") for every import statement, relative ones made absolute."""
     for node in ast.walk(tree):
@@ -41,13 +54,15 @@ def imported(tree: ast.AST, module: str, is_package: bool) -> Iterator[tuple[str
             yield from ((origin, alias.name) for alias in node.names)
 
 
-def imports() -> Graph:
-    """{our module: our modules that it imports}."""
+@cache
+def imports(*, types: bool) -> Graph:
+    """{our module: our modules that it imports}, with or without those that are for types only."""
     files = module_files()
     graph: Graph = {}
     for module, path in files.items():
         graph[module] = set()
-        tree = ast.parse(path.read_text("utf-8"), str(path))
+        tree: ast.AST = ast.parse(path.read_text("utf-8"), str(path))
+        tree = tree if types else WithoutTypes().visit(tree)
         for origin, name in imported(tree, module, path.name == "__init__.py"):
             target = f"{origin}.{name}" if f"{origin}.{name}" in files else origin
             if target.partition(".")[0] in ALLOWED and target != module:
@@ -96,7 +111,7 @@ def folders(graph: Graph, packages: set[str]) -> Graph:
 def test_a_package_imports_only_the_packages_that_the_arrows_allow(package: str) -> None:
     wrong = [
         f"{module} imports {target}"
-        for module, targets in imports().items()
+        for module, targets in imports(types=True).items()
         for target in targets
         if module.partition(".")[0] == package and target.partition(".")[0] not in ALLOWED[package] | {package}
     ]
@@ -104,12 +119,12 @@ def test_a_package_imports_only_the_packages_that_the_arrows_allow(package: str)
 
 
 def test_no_file_imports_itself_by_way_of_others() -> None:
-    assert circle(imports()) == []
+    assert circle(imports(types=False)) == []
 
 
 def test_no_folder_imports_itself_by_way_of_others() -> None:
     packages = {module for module, path in module_files().items() if path.name == "__init__.py"}
-    assert circle(folders(imports(), packages)) == []
+    assert circle(folders(imports(types=False), packages)) == []
 
 
 def test_every_package_is_named_for_installation() -> None:
@@ -134,4 +149,6 @@ def test_the_search_finds_a_planted_circle_and_relative_and_nested_imports() -> 
     assert list(imported(tree, "p.s.mod", is_package=False)) == [("p.s", "x"), ("p.m", "y"), ("z.q", "")]
     assert next(imported(tree, "p.s", is_package=True)) == ("p.s", "x")
     assert circle(folders({"p.a.x": {"p.b.y"}, "p.b.z": {"p.a.w"}}, set())) == ["p.a", "p.b", "p.a"]
+    lazy = WithoutTypes().visit(ast.parse("if TYPE_CHECKING:\n    import a\nelse:\n    import b\nimport c\n"))
+    assert list(imported(lazy, "p", is_package=True)) == [("b", ""), ("c", "")]
     assert circle(folders({"p.x": {"p.s.y"}, "p.s.y": {"p.z"}}, set())) == []
