@@ -23,6 +23,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+from alerts.notify import Reason
 from collectors.base import StoredCounts
 from monitor.snapshot import OTHER, MetricsOptions, Snapshot, SnapshotCollector
 
@@ -90,6 +91,7 @@ class Metrics:
         self.clock = clock
         self.registry = CollectorRegistry(auto_describe=False)
         self.broken: set[str] = set()
+        self.jobs: set[str] = set()
         options = options or MetricsOptions()
         self._counts(options.groups)
         self._gauges()
@@ -173,7 +175,8 @@ class Metrics:
     ) -> None:
         """Show these from the start with zeros, so that the first event of its kind is seen as a rise.
 
-        `jobs` maps each job to its interval in seconds, or None where it has none (cron).
+        `jobs` maps each job to its interval in seconds, or None where it has none (cron). It names all there are:
+        a job that was declared before and is no longer is not expected to run any more.
         """
         for name in STORE_ERRORS:
             self.store_errors_total.labels(name)
@@ -183,13 +186,24 @@ class Metrics:
             for outcome in ("accepted", "duplicate", "revised", "rejected"):
                 self.observations_total.labels(source, outcome)
             self.fetches_total.labels(source, "ok")
+            self.fetch_seconds.labels(source)
         for channel in map(self.channel, channels):
             self.sends_total.labels(channel, "sent")
             self.send_seconds.labels(channel)
+            self.message_wait_seconds.labels(channel)
             self.messages_given_up_total.labels(channel, "expired")
         for rule in map(self.rule, rules):
             self.rule_failures_total.labels(rule)
-        for job, interval in (jobs or {}).items():
+        for reason in Reason:
+            self.telling_exceptions_total.labels(self.reason(reason.value))
+        self._declare_jobs(jobs or {})
+
+    def _declare_jobs(self, jobs: Mapping[str, float | None]) -> None:
+        self.job_interval_seconds.clear()
+        for gone in self.jobs - jobs.keys():  # else its last success would look ever older
+            self.job_last_success_timestamp_seconds.remove(self.job_name(gone))
+        self.jobs = set(jobs)
+        for job, interval in jobs.items():
             self._declare_job(self.job_name(job), interval)
 
     def _declare_job(self, job: str, interval: float | None) -> None:
@@ -197,6 +211,7 @@ class Metrics:
             self.job_runs_total.labels(job, outcome)
         for reason in JOB_SKIPS:
             self.job_skips_total.labels(job, reason)
+        self.job_seconds.labels(job)
         self.job_last_success_timestamp_seconds.labels(job)
         if interval is not None:
             self.job_interval_seconds.labels(job).set(interval)

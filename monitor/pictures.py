@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from alerts.roster import Duty
+from monitor.evaluation import cadences
 from monitor.snapshot import Latest, Newest, Snapshot, SourceHealth
 from monitor.store import dirty, flags, outbox, people, sources
 
@@ -41,20 +42,22 @@ def flag_counts(app: App) -> dict[tuple[str, str, str, str], int]:
 def observed(app: App) -> tuple[list[Newest], list[Latest]]:
     """Newest values from memory: the same as in the database, without reading it."""
     catalogue = app.policy.catalogue
+    held = [one for one in list(app.evaluation.memory.series.values()) if len(one.at)]
+    if not held:
+        return [], []
+    every = cadences(held, app.config.source, catalogue)
     ages: dict[tuple[str, str], float] = {}
+    expected: dict[tuple[str, str], float] = {}
     latest: list[Latest] = []
-    for held in list(app.evaluation.memory.series.values()):
-        if not len(held.at):
-            continue
-        at = float(held.at[-1])
-        group = (held.source, catalogue.classify(held.key).name)
+    for place, one in enumerate(held):
+        at = float(one.at[-1])
+        group = (one.source, catalogue.classify(one.key).name)
         ages[group] = max(ages.get(group, 0.0), at)
-        latest.append(Latest(held.key, held.area, held.source, float(held.value[-1]), at))
-    expected = {s.name: s.cadence + (s.grace or s.cadence) for s in app.config.source if s.cadence}
-    return [
-        Newest(source, group, at, expected[source].total_seconds() if source in expected else None)
-        for (source, group), at in ages.items()
-    ], latest
+        if place in every:  # the group's newest value is as young as its most frequent series lets it be
+            within = float(every[place].every + every[place].grace)
+            expected[group] = min(expected.get(group, within), within)
+        latest.append(Latest(one.key, one.area, one.source, float(one.value[-1]), at))
+    return [Newest(*group, at, expected.get(group)) for group, at in ages.items()], latest
 
 
 def source_health(app: App) -> list[SourceHealth]:

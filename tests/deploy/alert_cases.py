@@ -143,6 +143,30 @@ CASES = [
             'monitor_messages_given_up_total{channel="sms", reason="expired"}': "0 1x130",
         },
     ),
+    Case(
+        "NobodyTold", "one change", True, "12m", {'monitor_telling_exceptions_total{reason="no_target"}': "0x10 1x60"}
+    ),
+    Case(
+        "NobodyTold",
+        "the default targets",
+        False,
+        "12m",
+        {'monitor_telling_exceptions_total{reason="no_contact"}': "0x10 1x60"},
+    ),
+    Case(
+        "TemplateFailing",
+        "once",
+        True,
+        "12m",
+        {'monitor_telling_exceptions_total{reason="template_error"}': "0x10 1x60"},
+    ),
+    Case(
+        "TemplateFailing",
+        "too old to tell",
+        False,
+        "12m",
+        {'monitor_telling_exceptions_total{reason="too_old"}': "0x10 1x60"},
+    ),
     Case("DutyGap", "nobody on technical duty", True, "3m", {'monitor_duty_gap{duty="technical"}': "1x60"}),
     Case("DutyGap", "both on duty", False, "3m", {'monitor_duty_gap{duty="technical"}': "0x60"}),
     Case(

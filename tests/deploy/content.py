@@ -63,6 +63,7 @@ def busy() -> Metrics:
     metrics.rule_failed("single-move")
     metrics.send("webhook", "sent", 0.1, waited=2.0)
     metrics.send("email", "refused", 0.05)
+    metrics.told_otherwise("no_one_on_duty", 3)
     metrics.gave_up("email", "address")
     metrics.job("evaluate", "ok", 0.4)
     metrics.job("send", "failed", 0.4)
