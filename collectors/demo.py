@@ -35,7 +35,7 @@ class DemoOptions(SourceOptions):
     """items, from the head of the list"""
     days: int = Field(default=500, ge=0, le=4000)
     """days of history before `start`"""
-    start: date | None = None
+    start: date | None = Field(default=None, ge=date(2000, 1, 1), le=date(2100, 1, 1))
     """day to which the planted price crises are tied; without it the day of the first fetch"""
 
     @model_validator(mode="after")

@@ -92,7 +92,9 @@ CRISES = (
 )
 
 EXAMPLES = (
-    # days after the anchor, item, point number (from 0), slip: in the newest days of the first fetch
+    # days after the anchor, item, point number (from 0), slip: in the newest days of the first fetch, one of them of
+    # the very day, because a faulty quote is of interest only until the next one comes
+    (0, "青椒", 2, Slip.DIGIT),
     (-1, "土豆", 1, Slip.DIGIT),
     (-2, "鸡肉", 4, Slip.UNIT),
     (-3, "豆腐", 8, Slip.ZERO),

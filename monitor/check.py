@@ -128,7 +128,7 @@ def readable_secrets(draft: Draft) -> Iterator[Fault]:
 def is_open(path: Path) -> bool:
     try:
         return bool(path.stat().st_mode & stat.S_IROTH)
-    except OSError:
+    except (OSError, ValueError):
         return False  # reported as a fault
 
 

@@ -39,12 +39,16 @@ def read_config(path: Path, shown: str | None = None) -> tuple[Config | None, li
     tables, faults = read_toml(path, shown)
     if faults:
         return None, faults, None
+    config, faults, draft = read_tables(tables, shown, path.parent)
+    return config and config.read_from(path), faults, draft
+
+
+def read_tables(tables: Mapping[str, Any], shown: str, base: Path) -> tuple[Config | None, list[Fault], Draft]:
+    """The same for what stands in a file; relative paths are relative to `base`."""
     config, faults = validate(Config, tables, shown)
-    draft = draft_of(tables, shown, path.parent)
+    draft = draft_of(tables, shown, base)
     faults = sorted({*faults, *faults_of(draft)})
-    if config is None or faults:
-        return None, faults, draft
-    return config.read_from(path), [], draft
+    return None if faults else config, faults, draft
 
 
 def draft_of(tables: Mapping[str, Any], shown: str, base: Path) -> Draft:

@@ -83,6 +83,25 @@ def names(draft: Draft) -> Iterator[Fault]:
             seen.setdefault(name, n)
 
 
+def characters(draft: Draft) -> Iterator[Fault]:
+    """No text holds a character that no file name, address or message can hold."""
+    for key, text in texts_in(draft.tables):
+        if "\0" in text:
+            yield draft.fault(key, "the text holds a NUL character", "Remove it")
+
+
+def texts_in(value: object, key: str = "") -> Iterator[tuple[str, str]]:
+    """Every text with its key path."""
+    if isinstance(value, str):
+        yield key, value
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from texts_in(inner, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, list):
+        for i, inner in enumerate(value, 1):
+            yield from texts_in(inner, f"{key}[{i}]")
+
+
 def zones(draft: Draft) -> Iterator[Fault]:
     """Time zones are known."""
     asked = [(f"source[{n}].timezone", source.timezone) for n, source in draft.sources]
@@ -229,8 +248,9 @@ def database(draft: Draft) -> Iterator[Fault]:
     key = "database.url"
     try:
         url = parse_url(options.url)
-    except StoreError as error:
-        problem, _, remedy = str(error).partition(". ")
+    except (StoreError, ValueError) as error:  # ValueError: a port that is no number
+        said = str(error) if isinstance(error, StoreError) else f"The URL cannot be read ({error}). Correct it"
+        problem, _, remedy = said.partition(". ")
         yield draft.fault(key, problem[:1].lower() + problem[1:], remedy)
         return
     if url.password:
@@ -264,16 +284,16 @@ def paths(draft: Draft) -> Iterator[Fault]:
     detection = draft.models.get("detection")
     if isinstance(detection, Detection):
         for n, file in enumerate(detection.catalogues, 1):
-            if not (draft.base / file).is_file():
+            if not os.path.isfile(draft.base / file):
                 yield draft.fault(f"detection.catalogues[{n}]", f"there is no file {file}", "Correct the path")
         for n, folder in enumerate(detection.plan_folders, 1):
-            if not (draft.base / folder).is_dir():
+            if not os.path.isdir(draft.base / folder):
                 yield draft.fault(f"detection.plan_folders[{n}]", f"there is no folder {folder}", "Correct the path")
     written = [(f"source[{n}].path", s.path, False) for n, s in draft.sources if isinstance(s, FolderOptions)]
     written += [(f"channel[{n}].path", c.path, True) for n, c in draft.channels if isinstance(c, FileOptions)]
     for key, path, is_file in written:
         target = draft.base / path
-        if target.exists() and target.is_dir() is is_file:
+        if os.path.exists(target) and os.path.isdir(target) is is_file:
             found = "a folder" if is_file else "not a folder"
             yield draft.fault(key, f"{path} is {found}", f"Name a {'file' if is_file else 'folder'}")
         elif problem := creatable_problem(target.parent if is_file else target):
@@ -281,13 +301,19 @@ def paths(draft: Draft) -> Iterator[Fault]:
     authorities = [(f"source[{n}].ca_file", getattr(s, "ca_file", "")) for n, s in draft.sources]
     authorities += [(f"channel[{n}].ca", getattr(c, "ca", "")) for n, c in draft.channels]
     for key, file in authorities:
-        if file and not (draft.base / file).is_file():
+        if file and not os.path.isfile(draft.base / file):
             yield draft.fault(key, f"there is no file {file}", "Put the PEM file there, or correct the path")
 
 
 def creatable_problem(folder: Path) -> str | None:
     """Why nothing can be written into `folder`, which need not exist yet; None where it can."""
-    existing = next(one for one in (folder, *folder.parents) if one.exists())
+    try:
+        folder.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:
+        return f"the folder cannot be made ({getattr(error, 'strerror', error)})"
+    existing = next(one for one in (folder, *folder.parents) if os.path.exists(one))
     if not existing.is_dir():
         return f"{existing.name} is a file, not a folder"
     if not os.access(existing, os.W_OK | os.X_OK):
@@ -326,6 +352,7 @@ def is_zone(name: str) -> bool:
 
 
 CHECKS: tuple[Callable[[Draft], Iterator[Fault]], ...] = (
+    characters,
     names,
     zones,
     schedules,

@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -59,7 +59,10 @@ def parse_duration(value: object) -> timedelta:
     parts = DURATION.findall(text)
     if not parts or "".join(n + u for n, u in parts) != text:
         raise ValueError(f"{value!r} is not a duration|Write a number with a unit: 30s, 15m, 6h, 2d, 1w, 5y")
-    return timedelta(seconds=sum(float(n) * SECONDS[u] for n, u in parts))
+    try:
+        return timedelta(seconds=sum(float(n) * SECONDS[u] for n, u in parts))
+    except OverflowError as error:
+        raise ValueError(f"{short(value)} is longer than anybody will wait|Write a shorter duration") from error
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
@@ -95,6 +98,8 @@ class Secret(Settings):
             return None if (base / self.file).read_text("utf-8").strip() else f"file {self.file} is empty"
         except OSError as error:
             return f"file {self.file} cannot be read ({error.strerror})"
+        except ValueError:  # bytes that are not UTF-8, or a path that cannot be one
+            return f"file {self.file!r} does not hold text"
 
     def read(self, base: Path) -> str:
         """The secret itself. Raises ValueError where `problem` says why it cannot be read."""
@@ -119,6 +124,8 @@ def read_toml(path: Path, shown: str | None = None) -> tuple[dict[str, Any], lis
         return {}, [Fault(name, "", f"the file cannot be read ({error.strerror})", "Check its permissions")]
     except tomllib.TOMLDecodeError as error:
         return {}, [Fault(name, "", f"not valid TOML: {error}", "Correct the line that is named")]
+    except RecursionError:
+        return {}, [Fault(name, "", "brackets are nested too deeply", "Remove the superfluous ones")]
 
 
 def load(model: type[Model], path: Path, shown: str | None = None) -> tuple[Model | None, list[Fault]]:
@@ -157,11 +164,27 @@ def fault_of(error: ErrorDetails, shown: str, tables: Mapping[str, Any] | None =
     if kind == "union_tag_not_found":
         return Fault(shown, key, "the key 'kind' is missing", f'Add kind = "…"; {DESCRIBED} them')
     if kind in ("tuple_type", "list_type") and isinstance(given, Mapping):
-        return Fault(shown, key, "one table is given where a list is meant", f"Write [[{key}]] with double brackets")
+        brackets = re.sub(r"\[\d+\]", "", key)
+        return Fault(
+            shown, key, "one table is given where a list is meant", f"Write [[{brackets}]] in double brackets"
+        )
     if kind == "string_pattern_mismatch":
         return Fault(shown, key, f"{short(given)} is not of the form that is needed", f"{DESCRIBED} it")
-    message = error["msg"][:1].lower() + error["msg"][1:]
+    message = MEANT.get(kind) or error["msg"][:1].lower() + error["msg"][1:]
     return Fault(shown, key, f"{message} (found {short(given)})", "Correct the value")
+
+
+TABLE, LIST, NUMBER, YES_OR_NO = (
+    f"{what} is meant here" for what in ("a table", "a list", "a whole number", "true or false")
+)
+MEANT = {
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type", "mapping_type"), TABLE),
+    **dict.fromkeys(("tuple_type", "list_type"), LIST),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "finite_number"), NUMBER),
+    **dict.fromkeys(("bool_type", "bool_parsing"), YES_OR_NO),
+    "string_type": "text in quotation marks is meant here",
+}
+"""pydantic's words for a value of the wrong type, in words for people who write TOML"""
 
 
 def key_of(error: ErrorDetails, tables: Mapping[str, Any] | None = None) -> str:
@@ -199,5 +222,5 @@ def step(here: Any, part: str | int) -> Any:
 
 
 def short(value: object) -> str:
-    text = repr(value)
+    text = value.isoformat() if isinstance(value, date) else repr(value)
     return text if len(text) <= 60 else text[:57] + "…"

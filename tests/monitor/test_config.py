@@ -11,10 +11,12 @@ from typing import get_args
 
 import pytest
 from apscheduler.triggers.cron import CronTrigger
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from alerts.channels.factory import AnyChannel
 from monitor.check import ADVICE, check
-from monitor.config import Config, load_config
+from monitor.config import Config, load_config, read_tables
 from monitor.config_checks import CHECKS, cron_problem, secrets_in
 from monitor.config_model import Source
 from tests.monitor import configuration_doc as documentation
@@ -25,6 +27,10 @@ BAD = ROOT / "tests" / "data" / "bad_config"
 FILES = sorted(BAD.glob("*.toml"))
 
 Write = Callable[..., Path]
+
+KINDS = ["folder", "http", "sql", "prometheus", "demo", "push", "webhook", "smtp", "file"]
+KEYS = ["kind", "url", "path", "every", "cron", "cadence", "expect", "timezone", "password", "secret", "env", "file"]
+KEYS += ["host", "port", "plans", "default_targets", "channel", "address", "history", "columns", "templates", "tell"]
 
 PUSH = '[[source]]\nkind = "push"\nname = "推送"\n'
 TOLD = (
@@ -98,6 +104,12 @@ def test_text_that_is_not_utf8_is_said_to_be_so(write: Write, encoding: str) -> 
 def test_a_file_that_is_not_there_and_a_folder_are_said_to_be_so(tmp_path: Path) -> None:
     assert faults(tmp_path / "absent.toml") == ["the file does not exist. Create it, or name another file"]
     assert faults(tmp_path) == ["the file cannot be read (Is a directory). Check its permissions"]
+
+
+def test_brackets_nested_beyond_reason_are_a_fault_and_no_crash(write: Write) -> None:
+    assert faults(write(f"a = {'[' * 5000}{']' * 5000}")) == [
+        "brackets are nested too deeply. Remove the superfluous ones"
+    ]
 
 
 # --- all at once ---
@@ -200,6 +212,37 @@ def test_the_path_of_a_fault_reads_like_the_file_whatever_the_kind_is_called(wri
     )
     keys = {fault.key for fault in check(path).faults}
     assert keys == {"channel[1].secret.file", "channel[2].file", "source[1].url", "source[1]"} - {"source[1]"}
+
+
+ORDINARY = ["", "a", "演示数据", "1m", "demo", "file", "webhook", "0 8 * * *", "http://a", "sqlite:///a"]
+NASTY = ["a\0b", "x" * 5000, "9" * 20 + "y", "postgresql://a:b@c:d/e", "../.."]
+TEXTS = st.sampled_from([*ORDINARY, *NASTY])
+VALUES = st.recursive(
+    TEXTS | st.integers(-5, 70000) | st.booleans() | st.floats(allow_nan=False) | st.dates(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS | st.sampled_from(KEYS), inner, max_size=3),
+    max_leaves=5,
+)
+ENTRIES = st.fixed_dictionaries(
+    {}, optional=dict.fromkeys(KEYS, VALUES) | {"kind": st.sampled_from(KINDS) | VALUES, "name": TEXTS | VALUES}
+)
+TABLES = st.fixed_dictionaries(
+    {},
+    optional=dict.fromkeys(Config.model_fields, ENTRIES | VALUES)
+    | {name: st.lists(ENTRIES | VALUES, max_size=3) | VALUES for name in ("source", "channel")},
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(TABLES)
+def test_no_content_whatever_raises_and_every_fault_is_complete(tables: dict[str, object]) -> None:
+    config, problems, draft = read_tables(tables, "config.toml", ROOT)
+    assert (config is None) == bool(problems)
+    problems += [warning for advice in ADVICE for warning in advice(draft)]
+    for fault in problems:
+        assert fault.file == "config.toml"
+        assert fault.problem
+        assert fault.remedy
+        assert fault.key
 
 
 # --- what works ---
