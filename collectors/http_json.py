@@ -37,6 +37,7 @@ from collectors.http_paging import Page, Paging, Position
 from collectors.paths import Path
 from collectors.retry import Random, Sleep
 from collectors.rows import RowReader, Rows, join
+from collectors.sheet_header import mapping_problems
 from collectors.timing import Span, check_template, latest, signature
 from thresholds.settings import Duration
 
@@ -75,7 +76,11 @@ class HttpOptions(ClientOptions):
     def templates_and_mapping(self) -> Self:
         for text in (self.url, *self.params.values(), *texts(self.body)):
             check_template(text)
-        RowReader.of(self)
+        if self.format == "csv":
+            if problems := mapping_problems(self.columns, self.defaults):
+                raise ValueError(problems[0])
+        else:
+            RowReader.of(self)
         if self.format in ("csv", "jsonl") and self.paging and self.paging.path:
             raise ValueError(f"paging.path needs JSON, not {self.format}|Use paging by page, offset or link")
         return self
@@ -146,7 +151,7 @@ class HttpCollector:
         self._options = options
         self._base, self._sleep, self._random, self._transport = base, sleep, random, transport
         self._zone = ZoneInfo(options.timezone)
-        self._reader = RowReader.of(options)
+        self._reader = RowReader({}, {}, options.timezone) if options.format == "csv" else RowReader.of(options)
 
     def fetch(self, cursor: Cursor, now: datetime) -> Iterator[Fetched]:
         """Yield what is new since `cursor`. Raises CollectError; what was yielded before stays stored."""

@@ -38,7 +38,8 @@ from thresholds.model import ObservationBatch, Reject, SeriesKey
 
 NAMES = ("item", "spec", "unit", "channel", "point", "area", "source")
 COLUMNS = ("date", "value", *NAMES, "note")
-KNOWN_NAMES = 100_000
+KNOWN = 100_000
+"""texts of names and dates that are remembered while rows are read"""
 EARLIEST = int(datetime(MIN_YEAR, 1, 1, tzinfo=UTC).timestamp())
 LATEST = int(datetime(MAX_YEAR + 1, 1, 1, tzinfo=UTC).timestamp())
 
@@ -170,6 +171,7 @@ class RowReader:
         self._spec = {name: columns.get(name, name) for name in COLUMNS}
         self._defaults = dict(defaults)
         self._names: dict[str, str] = {}
+        self._times: dict[str, int] = {}
         self._zone = ZoneInfo(timezone)
 
     @classmethod
@@ -203,7 +205,7 @@ class RowReader:
             raise CellError("no_item", f"没有品名；应在 {self._spec['item']}，请补填")
         if found["date"] == "":
             raise CellError("no_date", f"没有日期；应在 {self._spec['date']}，请补填")
-        at = read_time(found["date"], self._zone)
+        at = self._time(found["date"])
         value, remark = read_value(found["value"], unit)
         note = found["note"] and clean_note(excerpt(found["note"], MAX_NOTE))
         note = "；".join(filter(None, (note, remark)))
@@ -216,9 +218,20 @@ class RowReader:
             return read_name(raw, name)
         known = self._names.get(raw)
         if known is None:
-            if len(self._names) >= KNOWN_NAMES:
+            if len(self._names) >= KNOWN:
                 self._names.clear()
             known = self._names[raw] = clean_name(raw)
+        return known
+
+    def _time(self, raw: Any) -> int:
+        """read_time, remembering the texts."""
+        if type(raw) is not str:
+            return read_time(raw, self._zone)
+        known = self._times.get(raw)
+        if known is None:
+            if len(self._times) >= KNOWN:
+                self._times.clear()
+            known = self._times[raw] = read_time(raw, self._zone)
         return known
 
     def _find(self, name: str, row: Any) -> Any:
@@ -240,7 +253,7 @@ def read_time(raw: Any, zone: tzinfo) -> int:
         return parse_date(raw, zone)
     if isinstance(raw, bool) or not isinstance(raw, int | float | Decimal | str):
         raise CellError("date", f"日期“{excerpt(raw)}”无法识别；{REMEDY_DATE}")
-    number = finite(float(raw), str(raw))
+    number = to_float(raw)
     if 0 <= number < 1e8:  # 20240131, or a spreadsheet's day number, rather than a time in the early seventies
         return parse_date(f"{number:.10g}", zone)
     return in_range(math.floor(number / 1000 if abs(number) >= 1e11 else number), raw)
@@ -258,10 +271,15 @@ def read_value(raw: Any, unit: str) -> tuple[float, str]:
         return parse_value(raw, unit)
     if isinstance(raw, bool) or not isinstance(raw, int | float | Decimal):
         raise CellError("not_a_number", f"“{excerpt(raw)}”不是数字；请核对 value 的路径")
+    return to_float(raw), ""
+
+
+def to_float(raw: int | float | Decimal | str) -> float:
+    """A finite float. Raises CellError('not_finite')."""
     try:
-        return finite(float(raw), str(raw)), ""
-    except OverflowError:
-        raise CellError("not_finite", f"“{excerpt(raw)}”过大；请填实际数值") from None
+        return finite(float(raw), str(raw))
+    except (OverflowError, ValueError):  # beyond 1e308; a decimal's signalling NaN
+        raise CellError("not_finite", f"“{excerpt(raw)}”不是有限的数；请填实际数值") from None
 
 
 def read_name(raw: Any, name: str) -> str:

@@ -7,6 +7,7 @@ allows: each way gives a collector and the reasons that its CollectError may hav
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ import sqlalchemy
 
 from collectors import http_json
 from collectors.base import Collector
+from collectors.folder import FolderCollector, FolderOptions
 from collectors.http_json import HttpCollector, HttpOptions
 from collectors.prometheus import PrometheusCollector, PrometheusOptions
 from collectors.sql import SqlCollector, SqlOptions
@@ -299,6 +301,37 @@ class Prometheus(Source):
         }
 
 
+class Folder(Source):
+    """An inbox into which each new sheet is put; there is nothing that could hang or answer."""
+
+    def prepare(self, request: pytest.FixtureRequest) -> None:
+        self.inbox, self.sheets = self.folder / "inbox of source", 0
+        self.inbox.mkdir()
+
+    def holds(self, quotes: Sequence[Quote]) -> None:
+        for old in self.inbox.glob("*.csv"):
+            old.unlink()
+        self.sheets += 1
+        sheet = self.inbox / f"{self.sheets}.csv"
+        lines = [",".join(map(str, q.row().values())) for q in quotes]
+        sheet.write_text("\n".join(["date,item,point,value", *lines]), "utf-8")
+        written = min((q.at for q in quotes), default=datetime(2026, 3, 1, tzinfo=UTC)).timestamp()
+        os.utime(sheet, (written, written))
+
+    def collector(self) -> Collector:
+        return self.make(self.inbox)
+
+    def make(self, inbox: Path) -> Collector:
+        return FolderCollector(
+            FolderOptions.model_validate({"name": "source", "kind": "folder", "path": str(inbox)}), self.folder
+        )
+
+    def broken(self) -> Broken:
+        blocked = self.folder / "source"
+        blocked.write_text("a file where the folder should be", "utf-8")
+        return {"down": (lambda: self.make(blocked), {"io"})}
+
+
 KINDS: dict[str, type[Source]] = {
     "http json": Http,
     "http json lines": HttpLines,
@@ -307,6 +340,7 @@ KINDS: dict[str, type[Source]] = {
     "sql sqlite": Sqlite,
     "sql postgresql": Postgres,
     "prometheus": Prometheus,
+    "folder": Folder,
 }
 
 
