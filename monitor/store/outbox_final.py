@@ -16,7 +16,7 @@ CUT = "（已失效）"
 
 
 def close(connection: Connection, where: ColumnElement[bool], state: State, reason: str) -> int:
-    """Make rows final without an attempt. What expires keeps the reason that kept it from going, where there is one."""
+    """Make rows final without an attempt. What expires keeps an earlier reason, where there is one."""
     columns = (notification.c.id, notification.c.body, notification.c.payload, notification.c.last_reason)
     rows = connection.execute(select(*columns).where(where)).all()
     for row in rows:

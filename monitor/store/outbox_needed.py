@@ -58,6 +58,7 @@ def in_order() -> ColumnElement[bool]:
             earlier.c.address == notification.c.address,
             earlier.c.state.in_(UNDER_WAY),
         )
+        .correlate_except(mine, theirs, earlier)
     )
     return or_(notification.c.change.not_in(LIFTS), ~alarm_first)
 
@@ -67,7 +68,8 @@ def answered() -> ColumnElement[bool]:
     alarm = link.alias("alarm")
     same, other = link.alias("same"), notification.alias("other")
     by_flag = exists(
-        select(1).where(
+        select(1)
+        .where(
             flag.c.id == alarm.c.flag_id,
             or_(
                 flag.c.acknowledged_at > notification.c.created_at,
@@ -75,6 +77,7 @@ def answered() -> ColumnElement[bool]:
                 flag.c.end_reason == "corrected",
             ),
         )
+        .correlate_except(flag)
     )
     by_link = exists(
         select(1)
@@ -88,6 +91,7 @@ def answered() -> ColumnElement[bool]:
                 and_(other.c.created_at == notification.c.created_at, same.c.change == alarm.c.change),
             ),
         )
+        .correlate_except(same, other)
     )
     return _every_alarm(alarm, or_(by_flag, by_link))
 
@@ -95,7 +99,7 @@ def answered() -> ColumnElement[bool]:
 def late_and_over() -> ColumnElement[bool]:
     """A second way that was not used yet, about flags that are over: the first way told, and tells of the end."""
     alarm = link.alias("alarm")
-    over = exists(select(1).where(flag.c.id == alarm.c.flag_id, flag.c.end_at.is_not(None)))
+    over = exists(select(1).where(flag.c.id == alarm.c.flag_id, flag.c.end_at.is_not(None)).correlate_except(flag))
     unused = and_(notification.c.attempts == 0, notification.c.not_before > notification.c.created_at)
     return and_(unused, _every_alarm(alarm, over))
 
@@ -103,7 +107,8 @@ def late_and_over() -> ColumnElement[bool]:
 def _every_alarm(alarm: Any, condition: ColumnElement[bool]) -> ColumnElement[bool]:
     """The message holds an alarm, and no alarm of it fails `condition`."""
     own = and_(alarm.c.notification_id == notification.c.id, raising(alarm))
-    return and_(exists(select(1).where(own)), ~exists(select(1).where(own, ~condition)))
+    some, failing = select(1).where(own), select(1).where(own, ~condition)
+    return and_(exists(some.correlate_except(alarm)), ~exists(failing.correlate_except(alarm)))
 
 
 def nothing_to_lift() -> ColumnElement[bool]:
@@ -122,5 +127,6 @@ def nothing_to_lift() -> ColumnElement[bool]:
             raising(theirs),
             heard(earlier),
         )
+        .correlate_except(mine, theirs, earlier)
     )
     return and_(notification.c.change.in_(LIFTS), ~alarm)
