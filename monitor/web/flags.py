@@ -29,7 +29,9 @@ NameFilter = Annotated[Name | None, Query()]
 FlagId = Annotated[Name, Path(description="异常提示的编号")]
 ETAG = {"ETag": {"description": "版本号，复核时写在 If-Match 里", "schema": {"type": "string"}}}
 WITH_ETAG: dict[int | str, dict[str, Any]] = {200: {"headers": HEADERS | ETAG}}
-REVIEW_PROBLEMS = problems("not-found", "conflict", "precondition-failed", "invalid", "precondition-required")
+REVIEW_PROBLEMS = problems(
+    "malformed", "not-found", "conflict", "precondition-failed", "invalid", "precondition-required"
+)
 STRONG_TAG = re.compile(r'"([0-9]{1,9})"')
 
 

@@ -192,6 +192,7 @@ def columns(rows: Iterable[tuple[int, Row]], zone: ZoneInfo) -> Rows:
     builder, rejects, count = BatchBuilder(), list[Reject](), 0
     dates: dict[str | int, int] = {}
     codes: dict[tuple[str | None, ...], int] = {}
+    cleaned: dict[str | None, str] = {None: "", "": ""}
     for number, row in rows:
         count += 1
         try:
@@ -201,7 +202,7 @@ def columns(rows: Iterable[tuple[int, Row]], zone: ZoneInfo) -> Rows:
             names = (row.item, row.spec, row.unit, row.channel, row.point, row.area, row.source)
             code = codes.get(names)
             if code is None:
-                code = codes[names] = code_of(builder, names)
+                code = codes[names] = code_of(builder, names, cleaned)
             value, remark = (row.value, "") if isinstance(row.value, float) else parse_value(row.value, unit_of(row))
             note = "；".join(filter(None, (clean_note(row.note) if row.note else "", remark)))
             builder.add(code, at, finite(value, str(value)), number, note)
@@ -214,9 +215,12 @@ def unit_of(row: Row) -> str:
     return clean_name(row.unit or "")
 
 
-def code_of(builder: BatchBuilder, names: tuple[str | None, ...]) -> int:
+def code_of(builder: BatchBuilder, names: tuple[str | None, ...], cleaned: dict[str | None, str]) -> int:
     """The series of a row; `names` in the order of the key, then area and source. Raises CellError."""
-    item, spec, unit, channel, point, area, source = (clean_name(name or "") for name in names)
+    for name in names:
+        if name is not None and name not in cleaned:
+            cleaned[name] = clean_name(name)
+    item, spec, unit, channel, point, area, source = (cleaned[name] for name in names)
     if not item:
         raise CellError("no_item", "没有品种名称；请填写 item")
     return builder.code(SeriesKey(item, spec, unit, channel, point), area, source)

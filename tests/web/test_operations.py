@@ -14,6 +14,7 @@ from monitor.auth import SCOPES, Scope, bearer_of
 from monitor.store import tokens
 from monitor.store.errors import StoreError
 from monitor.web.context import Check, HealthReport
+from monitor.web.server import bind
 from tests.web.conftest import NOW, Running, Serve
 from tests.web.make import ack_path, flag, store_flags
 
@@ -333,3 +334,16 @@ def test_metrics_are_open_here_and_need_a_token_from_elsewhere(serve: Serve) -> 
     closed = serve(open_metrics="off")
     problem(closed.anonymous().get("/metrics"), 401, "unauthorized")
     assert closed.client(Scope.METRICS_READ).get("/metrics").status_code == 200
+
+
+def test_answers_are_not_held_back_by_the_network_stack() -> None:
+    """asyncio switches Nagle's algorithm off only for sockets that name their protocol."""
+    with bind("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
+
+
+def test_a_port_that_is_taken_is_a_clear_error() -> None:
+    with bind("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1:{port}"):
+            bind("127.0.0.1", port)
