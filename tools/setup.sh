@@ -33,20 +33,22 @@ find_python() {
 
 # Debian ships Python without the part that makes virtual environments.
 install_venv_package() {
-    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 || return 1
+    [ -z "${PYTHON:-}" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 || return 1
     echo "setup: installing Debian's python3-venv" >&2
     tools/apt-install.sh python3 python3-venv
 }
 
 make_venv() {
     local python
-    rm -rf "$venv"
     if python=$(find_python recent has_ensurepip) || { install_venv_package && python=$(find_python recent has_ensurepip); }; then
+        rm -rf "$venv"
         "$python" -m venv "$venv"
     elif python=$(find_python recent has_pip); then # no ensurepip, but a pip that can install into another environment
+        rm -rf "$venv"
         "$python" -m venv --without-pip "$venv"
         "$python" -m pip --python "$venv/bin/python" install --quiet pip
-    elif command -v uv >/dev/null 2>&1; then
+    elif [ -z "${PYTHON:-}" ] && command -v uv >/dev/null 2>&1; then
+        rm -rf "$venv"
         uv venv --quiet --seed --python '>=3.11' "$venv"
     elif python=$(find_python recent); then
         fail "$python can make no virtual environment: the venv module or pip is missing." \
@@ -58,7 +60,10 @@ make_venv() {
     echo "setup: .venv made with $("$venv/bin/python" --version)" >&2
 }
 
-usable() { "$venv/bin/python" -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
+usable() {
+    "$venv/bin/python" -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || return 1
+    [ -z "${PYTHON:-}" ] || [ "$("$PYTHON" --version 2>/dev/null)" = "$("$venv/bin/python" --version)" ]
+}
 
 stamp_for() { # what the packages of .venv depend on
     pwd
@@ -75,7 +80,9 @@ install() { # stamp name, lock file
     "$venv/bin/python" -m pip install --quiet --require-hashes -r "$lock" ||
         fail "the packages could not be installed; see the message above." \
             "Check the network and the package index (pip config list), then start again: it goes on where it stopped."
-    "$venv/bin/python" -m pip install --quiet --no-deps --no-build-isolation --editable .
+    local said # setuptools says much that is of no use to anybody here, unless it fails
+    said=$("$venv/bin/python" -m pip install --no-deps --no-build-isolation --editable . 2>&1) ||
+        fail "this project could not be installed into $venv:" "$said"
     echo "$sum" >"$stamp"
 }
 
