@@ -1,7 +1,8 @@
 """Civil calendar arithmetic on whole columns of days (int32, days since 1970-01-01).
 
 A month or year earlier is the same day of the month, or the last day where that month is shorter (31 March -> 28 or
-29 February). A 旬 is the third of a month: days 1-10, 11-20, 21 to the end.
+29 February). A 旬 is the third of a month: days 1-10, 11-20, 21 to the end. A 旬 earlier is the same place in the 旬
+before; the last day of a 旬 goes with the last day of the 旬 before (10 May -> 30 April, 28 February -> 20 February).
 """
 
 from __future__ import annotations
@@ -59,11 +60,19 @@ def earlier_dates(days: Day, lag: Lag) -> Day:
     month = dates.astype("datetime64[M]")
     of_month = (dates - month.astype("datetime64[D]")).astype(np.int64)  # 0 for the first
     if lag is Lag.XUN:
-        # the same place in the 旬 before: the 1st-10th compare with the 21st-30th of the month before
-        moved = np.where(of_month >= 10, dates - np.timedelta64(10, "D"), clipped(month - 1, of_month + 20))
-        return moved.astype("datetime64[D]").astype(np.int32)
+        return xun_earlier(month, of_month).astype(np.int32)
     back = 1 if lag is Lag.MONTH else 12
     return clipped(month - back, of_month).astype(np.int32)
+
+
+def xun_earlier(month: NDArray[np.datetime64], of_month: NDArray[np.int64]) -> NDArray[np.datetime64]:
+    """The day one 旬 before day `of_month` (0-based) of `month`."""
+    length = ((month + 1).astype("datetime64[D]") - month.astype("datetime64[D]")).astype(np.int64)
+    last = of_month == length - 1
+    within = np.where(last, 19, np.minimum(of_month - 10, 19))
+    across = np.where(of_month == 9, 30, of_month + 20)  # clipped: the 10th goes with the last day, whichever it is
+    first = of_month < 10
+    return clipped(np.where(first, month - 1, month), np.where(first, across, within))
 
 
 def clipped(month: NDArray[np.datetime64], of_month: NDArray[np.int64]) -> NDArray[np.datetime64]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, Literal, TypeVar, cast
 
 import numpy as np
@@ -25,6 +25,7 @@ from thresholds.settings import Duration, Settings
 from thresholds.view import View
 
 Truth = NDArray[np.int8]
+Texts = NDArray[np.object_]
 SLACK = 1e-9
 """Decimal prices are not exact in binary: 10.50 / 10.00 is a hair above 1.05 and must not count as more than 5 %."""
 
@@ -36,19 +37,26 @@ class Measured:
     """What a leaf measured at some positions: columns of one length. Units as in thresholds.model.Finding.
 
     `limit` is the value, in the unit of the series, beyond which the condition is true; `score` and `threshold` are
-    in `unit`.
+    in `unit`. A row whose `score` is NaN says nothing: what is true there measures nothing itself.
     """
 
     value: FloatArray
     expected: FloatArray
     scale: FloatArray
     score: FloatArray
-    threshold: float
+    threshold: FloatArray
     limit: FloatArray
-    unit: str
-    window: str
+    unit: Texts
+    window: Texts
     n_used: IntArray
-    comparison: str
+    comparison: Texts
+
+    def where(self, keep: BoolArray) -> Measured:
+        """The same, saying nothing where `keep` is false."""
+        blank = {
+            name: np.where(keep, getattr(self, name), np.nan) for name in ("expected", "scale", "score", "limit")
+        }
+        return replace(self, **blank)
 
 
 class Condition(Settings, ABC):
@@ -78,8 +86,7 @@ C = TypeVar("C", bound=type[Condition])
 
 def condition(kind: C) -> C:
     """Register a kind of condition under the value of its `kind` field."""
-    fields = cast("type[Condition]", kind).model_fields
-    KINDS[fields["kind"].default] = kind
+    KINDS[cast("type[Condition]", kind).model_fields["kind"].default] = kind
     return kind
 
 
@@ -117,6 +124,10 @@ def compare(x: FloatArray, op: Comparison, threshold: float) -> Truth:
     return np.where(np.isnan(x), -1, hit).astype(np.int8)
 
 
+def texts(text: str, at: IntArray) -> Texts:
+    return np.full(len(at), text, np.object_)
+
+
 def sign(direction: Direction) -> int:
     return -1 if direction is Direction.DOWN else 1
 
@@ -151,12 +162,12 @@ class Change(Condition):
             expected=expected,
             scale=np.full(len(at), np.nan),
             score=change,
-            threshold=sign(direction) * self.percent,
+            threshold=np.full(len(at), sign(direction) * self.percent),
             limit=expected * (1 + sign(direction) * self.percent / 100),
-            unit="%",
-            window=WORDS[self.over],
+            unit=texts("%", at),
+            window=texts(WORDS[self.over], at),
             n_used=(base >= 0).astype(np.int64),
-            comparison=self.op,
+            comparison=texts(self.op, at),
         )
 
 
@@ -168,6 +179,8 @@ class Score(Condition):
     kernel: Literal["robust"] = "robust"
     window: int = Field(default=60, ge=8, le=1000)
     least: int = Field(default=12, ge=5, le=1000)
+    over: int = Field(default=1, ge=1, le=400)
+    """over how many readings the step goes: 1 for a jump, more for a climb"""
     op: Comparison = ">"
     value: float = Field(gt=0, le=1000)
 
@@ -180,22 +193,24 @@ class Score(Condition):
         return self
 
     def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
-        return compare(sign(direction) * view.scores(self.window, self.least).score, self.op, self.value * ease)
+        return compare(
+            sign(direction) * view.scores(self.window, self.least, self.over).score, self.op, self.value * ease
+        )
 
     def measure(self, view: View, at: IntArray, direction: Direction) -> Measured:
-        scores = view.scores(self.window, self.least)
+        scores = view.scores(self.window, self.least, self.over)
         median, scale = scores.median[at], scores.scale[at]
         return Measured(
             value=view.panel.value[at],
-            expected=view.stepped(at, median),
+            expected=view.stepped(at, median, self.over),
             scale=scale,
             score=scores.score[at],
-            threshold=sign(direction) * self.value,
-            limit=view.stepped(at, median + sign(direction) * self.value * scale),
-            unit="σ",
-            window=f"前{self.window}期以内的变动",
+            threshold=np.full(len(at), sign(direction) * self.value),
+            limit=view.stepped(at, median + sign(direction) * self.value * scale, self.over),
+            unit=texts("σ", at),
+            window=texts(f"前{self.window}期以内的变动", at),
             n_used=scores.n_used[at],
-            comparison=self.op,
+            comparison=texts(self.op, at),
         )
 
 
@@ -234,12 +249,12 @@ class Level(Condition):
             expected=np.full(len(at), bound),
             scale=np.full(len(at), np.nan),
             score=value - bound,
-            threshold=bound,
+            threshold=np.full(len(at), bound),
             limit=np.full(len(at), bound),
-            unit="",
-            window="当期值",
+            unit=texts("", at),
+            window=texts("当期值", at),
             n_used=np.ones(len(at), np.int64),
-            comparison=self.op,
+            comparison=texts(self.op, at),
         )
 
 
@@ -256,7 +271,7 @@ class Points(Condition):
 
 @condition
 class Breadth(Condition):
-    """Of the series of the same item on the same day, so many (or such a share) satisfy `of`."""
+    """Of the series of the same item, spec, unit and channel, so many (or such a share) satisfy `of` that day."""
 
     kind: Literal["breadth"] = "breadth"
     of: AnyCondition
@@ -267,13 +282,16 @@ class Breadth(Condition):
         return (self.of,)
 
     def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
-        inner = self.of.truth(view, direction, ease)
-        hits, known = shares(view.panel.group[view.panel.series], view.panel.day, inner)
+        inner = np.where(view.tested, self.of.truth(view, direction, ease), -1).astype(np.int8)
+        hits, known = shares(view.panel, inner)
         enough = (hits >= self.at_least) & (hits >= self.share * known)
-        return np.where(known == 0, -1, enough & (inner == 1)).astype(np.int8)
+        return np.where(inner < 0, -1, enough & (inner == 1)).astype(np.int8)
 
     def measure(self, view: View, at: IntArray, direction: Direction) -> Measured | None:
         return self.of.measure(view, at, direction)
+
+    def since(self, view: View, at: IntArray, direction: Direction) -> IntArray:
+        return self.of.since(view, at, direction)
 
 
 @condition
@@ -293,7 +311,8 @@ class Lasting(Condition):
 
     def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
         runs, inner = self.runs(view, direction, ease)
-        return np.where(inner < 0, -1, runs >= self.readings).astype(np.int8)
+        perhaps = run_length(view.panel.start, inner != 0, view.tested)  # had the unknown ones been true
+        return np.where(runs >= self.readings, 1, np.where(perhaps >= self.readings, -1, 0)).astype(np.int8)
 
     def measure(self, view: View, at: IntArray, direction: Direction) -> Measured | None:
         return self.of.measure(view, at, direction)
@@ -326,7 +345,8 @@ class All(Condition):
         return np.where((parts == 0).any(axis=0), 0, parts.min(axis=0)).astype(np.int8)
 
     def measure(self, view: View, at: IntArray, direction: Direction) -> Measured | None:
-        return first_measured(self.of, view, at, direction)
+        """The numbers of the first part that measures something: where all are true, each is a reason."""
+        return next((m for c in self.of if (m := c.measure(view, at, direction)) is not None), None)
 
     def since(self, view: View, at: IntArray, direction: Direction) -> IntArray:
         earliest: IntArray = np.min([c.since(view, at, direction) for c in self.of], axis=0)
@@ -348,7 +368,30 @@ class Any_(Condition):
         return np.where((parts == 1).any(axis=0), 1, parts.min(axis=0)).astype(np.int8)
 
     def measure(self, view: View, at: IntArray, direction: Direction) -> Measured | None:
-        return first_measured(self.of, view, at, direction)
+        """At each position the numbers of the first part that is true there; they say nothing where none measures."""
+        first = self.first_true(view, at, direction)
+        parts = [c.measure(view, at, direction) for c in self.of]
+        known = [(number, part) for number, part in enumerate(parts) if part is not None]
+        if not known:
+            return None
+        mixed = known[0][1]
+        for number, part in known[1:]:
+            mixed = either(first == number, part, mixed)
+        silent = np.isin(first, [number for number, part in enumerate(parts) if part is None])
+        return mixed.where(~silent)
+
+    def first_true(self, view: View, at: IntArray, direction: Direction) -> IntArray:
+        """Number of the first part that is true at each position, -1 for none."""
+        parts = np.stack([c.truth(view, direction)[at] == 1 for c in self.of])
+        first: IntArray = np.where(parts.any(axis=0), parts.argmax(axis=0), -1)
+        return first
+
+    def since(self, view: View, at: IntArray, direction: Direction) -> IntArray:
+        first = self.first_true(view, at, direction)
+        earliest = at
+        for number, part in enumerate(self.of):
+            earliest = np.where(first == number, part.since(view, at, direction), earliest)
+        return earliest
 
 
 @condition
@@ -378,10 +421,7 @@ class StateSet(Condition):
         return per_series[view.panel.series].astype(np.int8)
 
 
-def first_measured(parts: tuple[Condition, ...], view: View, at: IntArray, direction: Direction) -> Measured | None:
-    """The numbers of the first part that measures something and, where some are true at `at`, is true there."""
-    found = [(c, m) for c in parts if (m := c.measure(view, at, direction)) is not None]
-    for part, measured in found:
-        if (part.truth(view, direction)[at] == 1).all():
-            return measured
-    return found[0][1] if found else None
+def either(here: BoolArray, one: Measured, other: Measured) -> Measured:
+    """Rows of `one` where `here`, else of `other`."""
+    names = [f.name for f in fields(Measured)]
+    return Measured(**{name: np.where(here, getattr(one, name), getattr(other, name)) for name in names})

@@ -17,7 +17,7 @@ from time import perf_counter
 import numpy as np
 
 from thresholds.aggregate import Areas, by_area
-from thresholds.catalogue import Classified
+from thresholds.catalogue import Classified, Measure
 from thresholds.grading import RuleHits, grade_moves, hits_of
 from thresholds.model import BoolArray, Flag, IntArray, Mark
 from thresholds.panel import SHANGHAI, Panel
@@ -70,9 +70,10 @@ def detect(
         classified = [policy.catalogue.classify(k) for k in panel.keys]
         gated = gate(panel, [c.measure for c in classified])
         usable = gated.accepted & ((panel.mark & (Mark.EXPECTED | Mark.DATA_ERROR)) == 0)
-        points = View(panel, classified, gated.tested, usable, np.ones(len(panel), np.int32))
+        points = View(panel, classified, gated.tested, usable, np.ones(len(panel), np.int32), gated.rebased)
     with result.stage("areas"):
-        areas = by_area(panel, gated.accepted)
+        ratio = np.array([c.measure is Measure.PRICE for c in classified], np.bool_)
+        areas = by_area(panel, gated.accepted, gated.rebased, ratio)
         wide = area_view(areas, points)
     with result.stage("rules"):
         found = apply_rules(policy, points, wide, zone, result)
@@ -95,13 +96,14 @@ def area_view(areas: Areas, points: View) -> View:
     panel = areas.panel
     n = len(panel)
     classified: list[Classified] = [points.classified[int(m[0])] for m in areas.members]
-    tested, usable = np.ones(n, np.bool_), np.ones(n, np.bool_)
+    tested, usable, rebased = np.ones(n, np.bool_), np.ones(n, np.bool_), np.zeros(n, np.bool_)
     for cell, members in enumerate(areas.members):
         if len(members) == 1:  # a copy of the point's series: its judgement goes with it
             here = slice(panel.start[cell], panel.start[cell + 1])
             there = slice(points.panel.start[members[0]], points.panel.start[members[0] + 1])
             tested[here], usable[here] = points.tested[there], points.usable[there]
-    return View(panel, classified, tested, usable, areas.n_points)
+            rebased[here] = points.rebased[there]
+    return View(panel, classified, tested, usable, areas.n_points, rebased)
 
 
 def apply_rules(policy: Policy, points: View, wide: View, zone: tzinfo, result: Detection) -> list[RuleHits]:

@@ -13,7 +13,19 @@ from numpy.typing import NDArray
 from thresholds.aggregate import Areas
 from thresholds.conditions import Measured
 from thresholds.episodes import CITY, CLEARED, MERGED, NEVER, Episodes, Hits, episodes
-from thresholds.model import NO_GRADE, BoolArray, Contribution, Direction, Finding, Flag, Grade, IntArray, Kind
+from thresholds.model import (
+    NO_GRADE,
+    BoolArray,
+    Contribution,
+    Direction,
+    Finding,
+    Flag,
+    FloatArray,
+    Grade,
+    IntArray,
+    Kind,
+    SeriesKey,
+)
 from thresholds.panel import DAY, Panel
 from thresholds.plan import Pack, Plan, Policy, Rule
 from thresholds.view import View
@@ -23,6 +35,8 @@ LEAST_READINGS = 2
 MOST_READINGS = 10
 END_WORDS = {CLEARED: "cleared", MERGED: "merged"}
 MOST_CONTRIBUTIONS = 20
+SPAN = 2**40
+"""Seconds, more than any time of an observation, before or after 1970."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +59,9 @@ def hits_of(rule: Rule, pack: Pack, view: View, valid: BoolArray) -> list[RuleHi
         at = np.flatnonzero(carrying & view.tested & valid).astype(np.int64)
         if not len(at):
             continue
+        # kept also where it opens nothing: it may carry on what another rule opened, whatever else is in the panel
         opens = rule.when.truth(view, direction)[at] == 1
-        if opens.any():
-            found.append(RuleHits(rule, pack, direction, view, at, opens))
+        found.append(RuleHits(rule, pack, direction, view, at, opens))
     return found
 
 
@@ -74,23 +88,25 @@ def held_until(panel: Panel, at: IntArray, hold_days: int) -> IntArray:
 
 @dataclass(frozen=True)
 class Names:
-    """Numbers for items and areas that both views share."""
+    """Numbers for items and areas that both views share; areas are numbered in order of their names."""
 
     items: dict[str, int]
     areas: dict[str, int]
-    n_areas: NDArray[np.int32]
-    """per item, in how many areas it is watched"""
+    first: IntArray
+    """int64, when an item was first seen in an area, as item * SPAN + time, rising"""
 
     @classmethod
     def of(cls, panel: Panel) -> Names:
         items: dict[str, int] = {}
-        areas: dict[str, int] = {}
-        pairs = {
-            (items.setdefault(k.item, len(items)), areas.setdefault(a, len(areas)))
-            for k, a in zip(panel.keys, panel.areas, strict=True)
-        }
-        n_areas = np.bincount([i for i, _ in pairs], minlength=len(items)).astype(np.int32)
-        return cls(items, areas, n_areas)
+        areas = {name: number for number, name in enumerate(sorted(set(panel.areas)))}
+        first: dict[tuple[int, str], int] = {}
+        for s, (key, area) in enumerate(zip(panel.keys, panel.areas, strict=True)):
+            item = items.setdefault(key.item, len(items))
+            if panel.start[s] < panel.start[s + 1]:
+                begin = int(panel.time[panel.start[s]])
+                first[item, area] = min(begin, first.get((item, area), begin))
+        seen = np.sort(np.array([item * SPAN + begin for (item, _), begin in first.items()], np.int64))
+        return cls(items, areas, seen)
 
     def columns(self, panel: Panel) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Number of item and area per series."""
@@ -98,6 +114,12 @@ class Names:
             np.array([self.items[k.item] for k in panel.keys], np.int32),
             np.array([self.areas[a] for a in panel.areas], np.int32),
         )
+
+    def n_areas(self, item: IntArray, time: IntArray) -> NDArray[np.int32]:
+        """In how many areas each item had been seen by each time."""
+        known = np.searchsorted(self.first, item * SPAN + time, "right")
+        earlier = np.searchsorted(self.first, item * SPAN - SPAN // 2, "left")
+        return (known - earlier).astype(np.int32)
 
 
 @dataclass(frozen=True)
@@ -109,6 +131,16 @@ class Collected:
     row: IntArray
 
 
+def strength(one: RuleHits) -> FloatArray:
+    """How far beyond its threshold each hit lies, as a multiple of it; 1 where that cannot be said."""
+    measured = one.rule.when.measure(one.view, one.at, one.direction)
+    if measured is None:
+        return np.ones(len(one.at))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        times = np.abs(measured.score / measured.threshold)
+    return np.where(np.isfinite(times), times, 1.0)
+
+
 def collect(found: Sequence[RuleHits], names: Names) -> Collected:
     """Bring the hits of all rules into the order of (item and direction, time, area)."""
     parts = []
@@ -116,19 +148,16 @@ def collect(found: Sequence[RuleHits], names: Names) -> Collected:
         panel = one.view.panel
         item, area = names.columns(panel)
         series = panel.series[one.at]
-        measured = one.rule.when.measure(one.view, one.at, one.direction)
-        strength = np.ones(len(one.at))
-        if measured is not None and measured.threshold:
-            strength = np.abs(measured.score / measured.threshold)
+        number_of_item, time = item[series].astype(np.int64), panel.time[one.at]
         parts.append(
             (
-                item[series].astype(np.int64) * 2 + (one.direction is Direction.DOWN),
+                number_of_item * 2 + (one.direction is Direction.DOWN),
                 area[series],
-                names.n_areas[item[series]],
-                panel.time[one.at],
+                names.n_areas(number_of_item, time),
+                time,
                 held_until(panel, one.at, one.rule.hold_days),
                 one.opens,
-                strength + 1e6 * one.rule.rank,  # a higher grade is stronger than any move within a lower one
+                strength(one) + 1e6 * one.rule.rank,  # a higher grade is stronger than any move within a lower one
                 np.full(len(one.at), number, np.int32),
                 np.arange(len(one.at), dtype=np.int64),
             )
@@ -192,16 +221,22 @@ class Writer:
         return out
 
     def flags(self) -> list[Flag]:
-        member, hits = self.result.member, self.collected.hits
+        member = self.result.member
         order = np.argsort(member, kind="stable")
         bounds = np.searchsorted(member[order], np.arange(len(self.result.first) + 1))
         flags = []
         for e in range(len(self.result.first)):
             rows = order[bounds[e] : bounds[e + 1]]
             opening = rows[self.opening[rows]]
-            strongest = opening[np.argsort(-hits.score[opening], kind="stable")]
-            flags.append(self.flag(e, rows, strongest))
+            flags.append(self.flag(e, rows, np.array(sorted(opening.tolist(), key=self.standing_out), np.int64)))
         return flags
+
+    def standing_out(self, hit: int) -> tuple[float, int, str, SeriesKey]:
+        """Strongest first; among equals in an order that does not depend on that of the series in the panel."""
+        one = self.found[self.collected.source[hit]]
+        series = int(one.view.panel.series[one.at[self.collected.row[hit]]])
+        strong = float(self.collected.hits.score[hit])
+        return -strong, int(self.collected.source[hit]), one.view.panel.areas[series], one.view.panel.keys[series]
 
     def flag(self, e: int, rows: IntArray, opening: IntArray) -> Flag:
         """One flag; `opening` its opening hits, strongest first."""
@@ -238,7 +273,7 @@ class Writer:
             last_hit=utc(int(result.last_hit[e])),
             end=utc(end) if ended else None,
             end_reason=END_WORDS[int(result.how[e])] if ended else "",
-            peak=self.peak(rows, key.unit, one.direction),
+            peak=self.peak(rows, key, one.direction),
             peak_grade=grade_of(plan, rule_rank),
             value=float(measured.value[k]) if measured else float("nan"),
             expected=float(measured.expected[k]) if measured else float("nan"),
@@ -248,29 +283,35 @@ class Writer:
             points=points,
         )
 
-    def peak(self, rows: IntArray, unit: str, direction: Direction) -> float:
-        """The most extreme value of the episode, over hits in the same unit."""
+    def peak(self, rows: IntArray, key: SeriesKey, direction: Direction) -> float:
+        """The most extreme value of the episode, over hits in the same spec, unit and channel."""
         values = []
         for number in set(self.collected.source[rows].tolist()):
             one = self.found[number]
             at = one.at[self.collected.row[rows[self.collected.source[rows] == number]]]
-            same = np.array([one.view.panel.keys[s].unit == unit for s in one.view.panel.series[at]], np.bool_)
-            values.append(one.view.panel.value[at[same]])
+            keys = [one.view.panel.keys[s] for s in one.view.panel.series[at]]
+            same = [(k.spec, k.unit, k.channel) == (key.spec, key.unit, key.channel) for k in keys]
+            values.append(one.view.panel.value[at[np.array(same, np.bool_)]])
         every = np.concatenate(values)
         return float(every.min() if direction is Direction.DOWN else every.max())
 
-    def members(self, hit: int) -> tuple[RuleHits, int, NDArray[np.int64]]:
-        """The rule's hits, the position in its panel, and the series of points behind it."""
+    def members(self, hit: int) -> tuple[RuleHits, int, list[int]]:
+        """The rule's hits, the position in its panel, and the series of the points that stand behind the value."""
         one = self.found[self.collected.source[hit]]
         position = int(one.at[self.collected.row[hit]])
         series = int(one.view.panel.series[position])
-        behind = self.areas.members[series] if one.view.panel is self.areas.panel else np.array([series])
+        if one.view.panel is not self.areas.panel:
+            return one, position, [series]
+        time = int(one.view.panel.time[position])
+        behind = self.areas.members[series].tolist()
+        if len(behind) > 1:
+            behind = [s for s in behind if self.areas.standing(self.points.panel, s, time)]
         return one, position, behind
 
     def points_of(self, opening: IntArray) -> tuple[str, ...]:
         names: dict[str, None] = {}
         for hit in opening.tolist():
-            for series in self.members(hit)[2].tolist():
+            for series in self.members(hit)[2]:
                 names[self.points.panel.keys[series].point] = None
         return tuple(sorted(names))
 
@@ -278,38 +319,36 @@ class Writer:
         one, position, behind = self.members(hit)
         measured, _, k = self.measured[hit]
         time = int(one.view.panel.time[position])
-        base: float = float("nan")
-        if measured is not None:
-            base = float(measured.expected[k])
         return Finding(
             rule=one.rule.id,
             rule_version=one.pack.version,
             at=utc(time),
             direction=one.direction,
             value=float(one.view.panel.value[position]),
-            expected=base,
+            expected=float(measured.expected[k]) if measured else float("nan"),
             scale=float(measured.scale[k]) if measured else float("nan"),
             score=float(measured.score[k]) if measured else float("nan"),
-            threshold=measured.threshold if measured else float("nan"),
-            unit=measured.unit if measured else "",
-            window=measured.window if measured else "",
+            threshold=float(measured.threshold[k]) if measured else float("nan"),
+            unit=str(measured.unit[k]) if measured else "",
+            window=str(measured.window[k]) if measured else "",
             n_used=int(measured.n_used[k]) if measured else 0,
             reason=one.rule.title,
-            contributions=contributions(self.points.panel, behind, time, one.direction),
+            contributions=contributions(self.points.panel, self.areas.usable, behind, time, one.direction),
         )
 
 
 def contributions(
-    panel: Panel, series: NDArray[np.int64], time: int, direction: Direction
+    panel: Panel, usable: BoolArray, series: Sequence[int], time: int, direction: Direction
 ) -> tuple[Contribution, ...]:
-    """What each point did at `time` against its own report before, those that pushed most first."""
+    """What each point did at `time` against its own usable report before, those that pushed most first."""
     out = []
-    for s in series.tolist():
+    for s in series:
         a, b = int(panel.start[s]), int(panel.start[s + 1])
         i = a + int(np.searchsorted(panel.time[a:b], time, "right")) - 1
-        if i <= a or panel.time[i] != time:
+        earlier = np.flatnonzero(usable[a : max(i, a)])
+        if i < a or panel.time[i] != time or not usable[i] or not len(earlier):
             continue
-        before, now = float(panel.value[i - 1]), float(panel.value[i])
+        before, now = float(panel.value[a + earlier[-1]]), float(panel.value[i])
         change = now / before - 1 if before > 0 else float("nan")
         out.append(Contribution(panel.keys[s].point, panel.areas[s], now, before, change))
     push = -1 if direction is Direction.DOWN else 1

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from thresholds.catalogue import Measure
 from thresholds.kernels.jit import compiled, over_series
+from thresholds.kernels.scan import so_far
 from thresholds.model import BoolArray, FloatArray, IntArray, Mark
 from thresholds.panel import Panel
 
@@ -67,6 +68,11 @@ class Gate:
         return np.isin(self.status, (Status.ACCEPTED, Status.REBASED))
 
     @property
+    def rebased(self) -> BoolArray:
+        """Where a new level begins: nothing from here on may be compared with anything before."""
+        return np.isin(self.status, (Status.REBASED,))
+
+    @property
     def tested(self) -> BoolArray:
         """What rules are applied to."""
         return np.isin(self.status, (Status.ACCEPTED,))
@@ -92,7 +98,7 @@ def gate(panel: Panel, measures: list[Measure]) -> Gate:
 
 
 def support(panel: Panel, positive: BoolArray) -> NDArray[np.int16]:
-    """int16[n]: how many other points of the same group made a big move in the same direction on the same day."""
+    """int16[n]: how many other points of the group made a big move in the same direction on that day, until then."""
     n = len(panel)
     company = np.zeros(n, np.int16)
     group = panel.group
@@ -110,8 +116,10 @@ def support(panel: Panel, positive: BoolArray) -> NDArray[np.int16]:
     cell = group[panel.series[moved]].astype(np.int64) << 33
     cell += (panel.day[moved].astype(np.int64) + 2**30) << 1
     cell += step[moved - 1] > 0
-    _, inverse, counts = np.unique(cell, return_inverse=True, return_counts=True)
-    company[moved] = np.minimum(counts[inverse] - 1, 32_000)
+    _, code = np.unique(cell, return_inverse=True)
+    first_move = np.zeros(len(moved), np.int64)  # a point counts once a day
+    first_move[np.unique(code * panel.n_series + panel.series[moved], return_index=True)[1]] = 1
+    company[moved] = np.minimum(so_far(code, panel.time[moved], first_move)[0] - 1, 32_000)
     return company
 
 

@@ -32,6 +32,7 @@ class View:
     tested      bool[n], values that rules are applied to
     usable      bool[n], values that may serve as baseline
     n_points    int32[n], how many points stand behind a value
+    rebased     bool[n], where a new level begins: nothing from there on is compared with anything before
     """
 
     panel: Panel
@@ -39,6 +40,7 @@ class View:
     tested: BoolArray
     usable: BoolArray
     n_points: NDArray[np.int32]
+    rebased: BoolArray
     cache: dict[Hashable, object] = field(default_factory=dict)
 
     def measure_is(self, measure: Measure) -> BoolArray:
@@ -58,8 +60,17 @@ class View:
         """int64[n]: position of the observation compared with, -1 for none."""
         key = ("base", lag, tolerance)
         if key not in self.cache:
-            self.cache[key] = lag_positions(self.panel, self.usable, lag, tolerance)
+            found = lag_positions(self.panel, self.usable, lag, tolerance)
+            if self.rebased.any():
+                found[found < self.origin()] = -1
+            self.cache[key] = found
         return cast(IntArray, self.cache[key])
+
+    def origin(self) -> IntArray:
+        """int64[n]: the first position of the series that an observation may be compared with."""
+        begin = self.panel.start[self.panel.series]
+        origin: IntArray = np.maximum.accumulate(np.where(self.rebased, np.arange(len(begin)), begin))
+        return origin
 
     def change(self, lag: Lag, tolerance: int | None) -> FloatArray:
         """float64[n]: relative change, 0.05 for +5 %; NaN where there is nothing positive to compare with."""
@@ -73,15 +84,31 @@ class View:
             self.cache[key] = ratio
         return cast(FloatArray, self.cache[key])
 
-    def steps(self) -> tuple[FloatArray, FloatArray]:
-        """float64[n] twice: the step from the observation before on the scale of the measure, and its least scale."""
-        key = "steps"
+    def back(self, readings: int) -> IntArray:
+        """int64[n]: position of the usable observation that many usable ones before each, -1 where there is none."""
+        key = ("back", readings)
         if key not in self.cache:
-            self.cache[key] = self.make_steps()
+            places = np.flatnonzero(self.usable)
+            before: IntArray = (
+                np.cumsum(self.usable) - self.usable
+            )  # usable observations before each, over all series
+            wanted = before - readings
+            found = np.full(len(self.panel), -1, np.int64)
+            inside = wanted >= 0
+            found[inside] = places[wanted[inside]]
+            found[found < self.origin()] = -1
+            self.cache[key] = found
+        return cast(IntArray, self.cache[key])
+
+    def steps(self, over: int = 1) -> tuple[FloatArray, FloatArray]:
+        """float64[n] twice: the step over `over` readings on the scale of the measure, and its least scale."""
+        key = ("steps", over)
+        if key not in self.cache:
+            self.cache[key] = self.make_steps(over)
         return cast("tuple[FloatArray, FloatArray]", self.cache[key])
 
-    def make_steps(self) -> tuple[FloatArray, FloatArray]:
-        base = self.base(Lag.PREVIOUS, None)
+    def make_steps(self, over: int) -> tuple[FloatArray, FloatArray]:
+        base = self.back(over)
         value = self.panel.value
         before = value[base]
         scale_of = {m: self.measure_is(m) for m in {c.measure for c in self.classified}}
@@ -101,9 +128,9 @@ class View:
         step[(base < 0) | ~np.isfinite(step)] = np.nan
         return step, floor
 
-    def stepped(self, at: IntArray, step: FloatArray) -> FloatArray:
+    def stepped(self, at: IntArray, step: FloatArray, over: int = 1) -> FloatArray:
         """The value that a step of `step`, on the scale of the measure, would have led to at positions `at`."""
-        base = self.base(Lag.PREVIOUS, None)[at]
+        base = self.back(over)[at]
         before = np.where(base >= 0, self.panel.value[base], np.nan)
         with np.errstate(over="ignore", invalid="ignore"):
             ways = {
@@ -116,11 +143,11 @@ class View:
                 led = np.where(self.measure_is(measure)[at], way, led)
         return led
 
-    def scores(self, window: int, least: int) -> RobustScores:
-        """Robust scores of the steps."""
-        key = ("scores", window, least)
+    def scores(self, window: int, least: int, over: int = 1) -> RobustScores:
+        """Robust scores of the steps over `over` readings."""
+        key = ("scores", window, least, over)
         if key not in self.cache:
-            step, floor = self.steps()
+            step, floor = self.steps(over)
             tested_step = np.where(self.tested | self.usable, step, np.nan)
             self.cache[key] = robust_scores(self.panel.start, tested_step, self.usable, floor, window, least)
         return cast(RobustScores, self.cache[key])

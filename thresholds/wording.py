@@ -47,7 +47,8 @@ def number(x: float) -> str:
     if not math.isfinite(x):
         return "—"
     digits = 2 if abs(x) >= 1 else 4
-    return f"{x:,.{digits}f}".rstrip("0").rstrip(".") or "0"
+    text = f"{x:,.{digits}f}".rstrip("0").rstrip(".")
+    return "0" if text in ("", "-", "-0") else text
 
 
 def percent(x: float) -> str:
@@ -64,21 +65,21 @@ def move_reason(shown: Shown, direction: Direction, rule: Rule, pack: Pack, meas
     law = (
         f"依据：{rule.title}（{source}，{pack.source.place}{pack.source.year}年{borrowed}），{EFFECTS[pack.effect]}。"
     )
-    if measured is None:
+    if measured is None or not math.isfinite(measured.score[k]):
         return f"{shown.subject}符合监测规则。{law}"
     value, expected = float(measured.value[k]), float(measured.expected[k])
     seen = f"{shown.subject}为{number(value)}{unit}"
     word = UP_DOWN[direction]
-    if measured.unit == "%":
-        compared = COMPARED[measured.comparison]
-        seen += f"，{measured.window}的{number(expected)}{unit}{word}{percent(float(measured.score[k]))}"
-        seen += f"，{compared}{number(abs(measured.threshold))}%。"
-    elif measured.unit == "σ":
-        seen += f"，按{measured.window}（{int(measured.n_used[k])}期）应在{number(expected)}{unit}左右，"
-        far = f"{abs(float(measured.score[k])):.1f}倍常态波幅（界限{number(abs(measured.threshold))}倍）"
+    compared, threshold = COMPARED[measured.comparison[k]], float(measured.threshold[k])
+    if measured.unit[k] == "%":
+        seen += f"，{measured.window[k]}的{number(expected)}{unit}{word}{percent(float(measured.score[k]))}"
+        seen += f"，{compared}{number(abs(threshold))}%。"
+    elif measured.unit[k] == "σ":
+        seen += f"，按{measured.window[k]}（{int(measured.n_used[k])}期）应在{number(expected)}{unit}左右，"
+        far = f"{abs(float(measured.score[k])):.1f}倍常态波幅（界限{number(abs(threshold))}倍）"
         seen += f"偏离{far}，属异常{word}。"
     else:
-        seen += f"，{COMPARED[measured.comparison]}界限{number(measured.threshold)}{unit}。"
+        seen += f"，{compared}界限{number(threshold)}{unit}。"
     return seen + law
 
 

@@ -1,4 +1,4 @@
-"""Scans along time: run lengths, and shares across series on the same day."""
+"""Scans along time: run lengths, and counts across series on the same day, each without looking ahead."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from thresholds.kernels.jit import compiled, over_series
 from thresholds.model import BoolArray, IntArray
+from thresholds.panel import Panel
 
 
 def run_length(start: IntArray, hit: BoolArray, tested: BoolArray) -> NDArray[np.int32]:
@@ -31,20 +32,41 @@ def scan_runs(
                 run[i] = length
 
 
-def shares(
-    group: NDArray[np.int32], day: NDArray[np.int32], truth: NDArray[np.int8]
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """int32[n] twice: on each observation's day, how many of its group are true, and how many are known."""
+def shares(panel: Panel, truth: NDArray[np.int8]) -> tuple[IntArray, IntArray]:
+    """int64[n] twice: of the series of its group, how many are true and how many are known on that day so far.
+
+    Each series counts once, with its newest answer of the day up to the time of the observation: what comes later
+    on the same day is not known yet.
+    """
     n = len(truth)
+    true, known = (truth == 1).astype(np.int64), (truth >= 0).astype(np.int64)
+    again = np.zeros(n, np.bool_)  # the series has been counted on this day
+    again[1:] = (np.diff(panel.series) == 0) & (np.diff(panel.day) == 0)
+    gains = []
+    for answer in (true, known):
+        before = np.zeros(n, np.int64)
+        before[1:] = answer[:-1]
+        gains.append(answer - np.where(again, before, 0))
+    cell = (panel.group[panel.series].astype(np.int64) << 32) + panel.day
+    hits, answered = so_far(cell, panel.time, *gains)
+    return hits, answered
+
+
+def so_far(cell: IntArray, time: IntArray, *gains: IntArray) -> list[IntArray]:
+    """Sums of each of `gains` over the rows of the same cell up to and including each row's time."""
+    n = len(cell)
     if n == 0:
-        return np.zeros(0, np.int32), np.zeros(0, np.int32)
-    low = int(day.min())
-    span = int(day.max()) - low + 1
-    cell = group.astype(np.int64) * span + (day - low)
-    n_cells = (int(group.max()) + 1) * span
-    if n_cells > 8 * n:  # sparse: number the cells that occur
-        _, cell = np.unique(cell, return_inverse=True)
-        n_cells = int(cell.max()) + 1
-    hits = np.bincount(cell[truth == 1], minlength=n_cells)
-    known = np.bincount(cell[truth >= 0], minlength=n_cells)
-    return hits[cell].astype(np.int32), known[cell].astype(np.int32)
+        return [np.zeros(0, np.int64) for _ in gains]
+    order = np.lexsort((time, cell))
+    cells, times = cell[order], time[order]
+    begins = np.append(True, np.diff(cells) != 0)
+    ends = np.append((np.diff(cells) != 0) | (np.diff(times) != 0), True)  # the last row of a cell's time
+    first = np.maximum.accumulate(np.where(begins, np.arange(n), 0))
+    last = np.flatnonzero(ends)[np.cumsum(np.append(0, ends[:-1]))]
+    found = []
+    for gain in gains:
+        total = np.cumsum(gain[order])
+        sums = np.empty(n, np.int64)
+        sums[order] = total[last] - total[first] + gain[order][first]
+        found.append(sums)
+    return found
