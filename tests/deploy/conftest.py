@@ -56,7 +56,7 @@ class Prometheus:
     """A running server; `query` gives the values of an instant query, `api` any answer's data."""
 
     def __init__(self, port: int) -> None:
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10)
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10, trust_env=False)
 
     def ready(self) -> bool:
         return self.client.get("/-/ready").status_code == 200

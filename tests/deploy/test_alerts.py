@@ -75,6 +75,11 @@ def rules(prometheus: Prometheus) -> list[dict[str, Any]]:
     return [rule for group in prometheus.api("rules")["groups"] for rule in group["rules"]]
 
 
+def raised(prometheus: Prometheus) -> set[str]:
+    """Alerts that are pending or firing."""
+    return {rule["name"] for rule in rules(prometheus) if rule["state"] != "inactive"}
+
+
 @pytest.mark.prometheus
 def test_prometheus_evaluates_every_rule_without_an_error(prometheus: Prometheus) -> None:
     until(lambda: all(rule["health"] != "unknown" for rule in rules(prometheus)), "every rule was evaluated", 20)
@@ -94,11 +99,8 @@ def test_a_troubled_daemon_raises_its_alerts_and_no_others(prometheus: Prometheu
         "JobNotRunning",
     }
 
-    def raised() -> set[str]:
-        return {rule["name"] for rule in rules(prometheus) if rule["state"] != "inactive"}
-
-    until(lambda: raised() >= expected, "the alerts of a troubled daemon", 20)
-    assert raised() <= expected | {"SendsFailing"}  # which takes over a minute to be sure
+    until(lambda: raised(prometheus) >= expected, "the alerts of a troubled daemon", 20)
+    assert raised(prometheus) <= expected | {"SendsFailing"}  # which takes over a minute to be sure
 
 
 @pytest.mark.prometheus

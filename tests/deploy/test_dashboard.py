@@ -28,9 +28,9 @@ def variables(name: str) -> dict[str, dict[str, Any]]:
     return {one["name"]: one for one in DASHBOARDS[name]["templating"]["list"]}
 
 
-def filled(expression: str) -> str:
+def filled(expression: str, window: str = "1m") -> str:
     """The expression as Grafana sends it when everything is chosen."""
-    return re.sub(r"\$(instance|source|item)\b", ".*", expression.replace("$__rate_interval", "1m"))
+    return re.sub(r"\$(instance|source|item)\b", ".*", expression.replace("$__rate_interval", window))
 
 
 def has_data(prometheus: Prometheus, expression: str) -> bool:
