@@ -70,6 +70,17 @@ def test_what_was_declared_shows_zeros_before_anything_happens() -> None:
     assert sample(metrics.registry, "job_interval_seconds", job_name="send") is None
 
 
+def test_a_job_that_is_gone_is_not_expected_to_run_any_more() -> None:
+    metrics = Metrics(clock)
+    metrics.declare(jobs={"collect:old": 60.0, "send": 5.0})
+    metrics.job("collect:old", "ok", 0.1)
+    metrics.declare(jobs={"send": 10.0})
+    assert sample(metrics.registry, "job_interval_seconds", job_name="collect:old") is None
+    assert sample(metrics.registry, "job_last_success_timestamp_seconds", job_name="collect:old") is None
+    assert sample(metrics.registry, "job_runs_total", job_name="collect:old", outcome="ok") == 1
+    assert sample(metrics.registry, "job_interval_seconds", job_name="send") == 10
+
+
 def test_sends_are_counted_by_result_with_their_time_and_the_time_waited() -> None:
     metrics = Metrics(clock)
     metrics.send("sms", "sent", 0.2, waited=70.0)
@@ -222,6 +233,27 @@ def test_labels_with_quotes_newlines_and_backslashes_survive_the_exposition() ->
     families = {f.name: f for f in text_string_to_metric_families(body.decode())}
     assert families["monitor_latest_value"].samples[0].labels["item"] == odd
     assert content_type.startswith("text/plain")
+
+
+def test_no_amount_of_data_floods_prometheus() -> None:
+    many = range(3000)
+    flood = Snapshot(
+        at=AT,
+        newest=[Newest(f"s{n}", f"g{n}", AT, 60.0) for n in many],
+        latest=[latest(f"item {n}") for n in many],
+        sources=[SourceHealth(f"s{n}", False, AT) for n in many],
+        flags={("open", "三级", "move", f"rule {n}"): 1 for n in many},
+        messages={(f"c{n}", "queued"): 1 for n in many},
+    )
+    metrics = Metrics(clock, lambda: flood, MetricsOptions(watched_limit=100, groups=50))
+    for n in many:
+        metrics.observations(f"s{n}", StoredCounts(accepted=1))
+        metrics.job(f"j{n}", "ok", 0.1)
+    sizes = {family.name: len(family.samples) for family in metrics.registry.collect()}
+    histogram = 15
+    assert max(sizes.values()) <= (50 + 1) * histogram  # every name once, and `_other`
+    assert sizes["monitor_latest_value"] == 100
+    assert sizes["monitor_flags"] == 50
 
 
 def documented() -> dict[str, tuple[str, tuple[str, ...]]]:
