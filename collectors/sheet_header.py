@@ -227,12 +227,12 @@ def mapping_problems(columns: Mapping[str, str], defaults: Mapping[str, str]) ->
 
 def find_header(rows: Sequence[Sequence[str]], matcher: Matcher) -> tuple[int, Layout] | None:
     """(index of the last header row, layout) in the first rows of a sheet, or None."""
+    alone = [matcher.match([[name] for name in row])[0] for row in rows]
     for i, row in enumerate(rows):
-        below = rows[i + 1] if i + 1 < len(rows) else ()
-        layout, _ = matcher.match([[name] for name in row])
+        below, layout = rows[i + 1] if i + 1 < len(rows) else (), alone[i]
         if layout is not None and not is_second_row(layout, below):
             return i, layout
-        if below:
+        if below and alone[i + 1] is None:
             both, _ = matcher.match(combine(row, below))
             if both is not None and (layout is not None or not looks_like_data(both, below)):
                 return i + 1, both

@@ -143,6 +143,8 @@ class Series(dict[tuple[str, ...], int]):
         item, spec, unit, channel, point, area, source = self.names(texts)
         if not item:
             raise CellError("no_item", "没有品种名称；请补填（合并单元格请拆分后每行填写）")
+        if plain_number(unit) is not None:
+            raise CellError("unit", f"单位“{unit}”是一个数；如价格带千位逗号，请去掉逗号或用英文双引号括起")
         return self.gathered.series(SeriesKey(item, spec, unit, channel, point), area, source)
 
 
@@ -203,16 +205,14 @@ class Intake:
             return list(row)
         if not any(cell.strip() for cell in row):
             return None
-        if any(cell.strip() for cell in row[width:]):
-            self.reject(
-                number, row, "ragged", f"本行有 {len(row)} 格，表头只有 {width} 格；含逗号的内容请用英文双引号括起"
-            )
+        if len(row) > width:  # even by blank cells: 1,234.5 without quotation marks shifts the others
+            detail = f"本行有 {len(row)} 格，表头只有 {width} 格；含逗号的内容请用英文双引号括起"
+            self.reject(number, row, "ragged", detail)
         elif len(row) < self.layout.needed:
-            self.reject(
-                number, row, "ragged", f"本行只有 {len(row)} 格，应有 {width} 格；请补全缺少的格，没有内容的留空"
-            )
+            detail = f"本行只有 {len(row)} 格，应有 {width} 格；请补全缺少的格，没有内容的留空"
+            self.reject(number, row, "ragged", detail)
         else:
-            return [*row[:width], *[""] * (width - len(row))]
+            return [*row, *[""] * (width - len(row))]
         return None
 
     def _key_texts(self, rows: list[list[str]], point: str | None) -> Iterable[tuple[str, ...]]:

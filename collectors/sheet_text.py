@@ -12,7 +12,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -219,14 +219,26 @@ def read_table(data: bytes, delimiter: str, width: int, value: int) -> tuple[pd.
 
     everything = list(range(width))
     kinds = dict.fromkeys(everything, "category")
+    table, numbers = None, None
     if plain_number(first_cell(data, delimiter, value)) is not None:  # pandas reads a column of True as 1.0
         try:
             table = read(kinds | {value: "float64"}, everything)
-            return table, table[value].to_numpy(np.float64)
+            numbers = table[value].to_numpy(np.float64)
         except ValueError:
             pass  # a cell that is not a plain number
-    table = read(kinds | {value: "object"}, everything)
-    return table, numbers_of(table[value].tolist())
+    if table is None or numbers is None:
+        table = read(kinds | {value: "object"}, everything)
+        numbers = numbers_of(table[value].tolist())
+    for column in everything:
+        # pandas makes numbers of categories that are all digits: 007 would become 7
+        if column != value and not is_text(table[column].cat.categories):
+            texts = read({column: "object"}, [column])[column]
+            table[column] = pd.Categorical(texts, categories=list(dict.fromkeys(texts)))
+    return table, numbers
+
+
+def is_text(categories: pd.Index[Any]) -> bool:
+    return len(categories) > 0 and all(isinstance(one, str) for one in categories)
 
 
 def first_cell(data: bytes, delimiter: str, column: int) -> str:

@@ -25,7 +25,7 @@ PLACEHOLDERS = frozenset(
 )
 """What stands in a cell to say that there is nothing (NFKC, lower case, without spaces)."""
 
-FORMULA_START = tuple("=+-@\t\r")
+FORMULA_START = tuple("=+-@")
 
 
 class CellError(Exception):
@@ -70,8 +70,8 @@ def clean_name(text: str) -> str:
     if len(text) > 4 * MAX_NAME:
         raise CellError("too_long", f"“{clip(text)}”超过 {MAX_NAME} 个字符；请改短名称，说明写入备注列")
     name = fold(text)
-    if name[:1] == "'" and name[1:].startswith(FORMULA_START):
-        name = name[1:]  # our own reject report puts the apostrophe there, for spreadsheet programs
+    if name[:1] == "'" and name.lstrip("' ").startswith(FORMULA_START):
+        name = name.lstrip("' ")  # our own reject report puts the apostrophe there, for spreadsheet programs
     if len(name) > MAX_NAME:
         raise CellError("too_long", f"“{clip(name)}”超过 {MAX_NAME} 个字符；请改短名称，说明写入备注列")
     return "" if is_placeholder(name) else name
