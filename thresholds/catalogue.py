@@ -18,6 +18,7 @@ from thresholds.model import SeriesKey
 from thresholds.settings import Fault, Settings, load
 
 UNCLASSED = "未分类"
+SHIPPED = Path(__file__).parent / "catalogue.toml"
 
 
 class Measure(StrEnum):
@@ -54,13 +55,16 @@ class Entry(Settings):
 
 
 class Units(Settings):
-    """Units that decide the measure where neither entry nor class does, by what the unit contains."""
+    """Units that decide the measure where neither entry nor class does, each written out whole."""
 
     measure: Measure
-    contains: tuple[str, ...]
+    names: tuple[str, ...]
 
 
 class CatalogueFile(Settings):
+    """A file of classes, items and units."""
+
+    page = "docs/plans.md"
     kind: Literal["catalogue"]
     version: str = ""
     classes: tuple[ItemClass, ...] = ()
@@ -122,20 +126,35 @@ class Catalogue:
         name = folded(item)
         if name in self.exact:
             return self.exact[name]
-        found = [word for word in self.keywords if word in name]
+        found = [word for word in self.keywords if occurs(word, name)]
         return self.keywords[max(found, key=len)] if found else None
 
     def chain(self, name: str) -> tuple[str, ...]:
-        """The class and its parents. A circle was refused when the files were loaded."""
+        """The class and its parents, each once: files with a circle are refused, but the check itself walks here."""
         chain = [name]
-        while (parent := self.classes[chain[-1]].parent) and parent not in chain:
+        while (parent := self.classes[chain[-1]].parent) and parent not in chain and parent in self.classes:
             chain.append(parent)
         return tuple(chain)
 
     def by_unit(self, unit: str) -> Measure:
         """What the unit says: counts of things, indices; else a price, since prices are what this watches."""
         text = folded(unit)
-        return next((u.measure for u in self.units if any(folded(w) == text for w in u.contains)), Measure.PRICE)
+        return next((u.measure for u in self.units if any(folded(w) == text for w in u.names)), Measure.PRICE)
+
+
+def occurs(word: str, name: str) -> bool:
+    """Whether the keyword is in the name. Latin words count whole only: "egg" is not in "eggplant"."""
+    at = name.find(word)
+    while at >= 0:
+        before, after = name[:at][-1:], name[at + len(word) :][:1]
+        if not (latin(before) and latin(word[0])) and not (latin(after) and latin(word[-1])):
+            return True
+        at = name.find(word, at + 1)
+    return False
+
+
+def latin(letter: str) -> bool:
+    return letter.isascii() and letter.isalpha()
 
 
 def folded(text: str) -> str:
@@ -144,17 +163,33 @@ def folded(text: str) -> str:
 
 def load_catalogue(extra: Sequence[Path] = ()) -> tuple[Catalogue | None, list[Fault]]:
     """The installation's catalogues before the shipped one; all faults of all files at once."""
-    parts: list[CatalogueFile] = []
+    parts: dict[str, CatalogueFile] = {}
     faults: list[Fault] = []
-    for path in [*extra, Path(__file__).parent / "catalogue.toml"]:
-        part, wrong = load(CatalogueFile, path)
+    for path in [*extra, SHIPPED]:
+        shown = path.name if path == SHIPPED else str(path)
+        part, wrong = load(CatalogueFile, path, shown)
         faults.extend(wrong)
         if part:
-            parts.append(part)
-    known = {c.name for p in parts for c in p.classes} | {UNCLASSED}
-    for path, part in zip([*extra, Path("catalogue.toml")], parts, strict=False):
-        faults.extend(unknown_classes(part, known, str(path)))
-    return (None, faults) if faults else (Catalogue(parts), [])
+            parts[shown] = part
+    known = {c.name for p in parts.values() for c in p.classes} | {UNCLASSED}
+    for shown, part in parts.items():
+        faults.extend(unknown_classes(part, known, shown))
+        faults.extend(circles(part, list(parts.values()), shown))
+    return (None, faults) if faults else (Catalogue(list(parts.values())), [])
+
+
+def circles(part: CatalogueFile, all_parts: Sequence[CatalogueFile], shown: str) -> list[Fault]:
+    """Classes of `part` that are, over several steps, parents of themselves."""
+    catalogue = Catalogue(all_parts)
+    faults = []
+    for i, one in enumerate(part.classes, 1):
+        chain = catalogue.chain(one.name)
+        if catalogue.classes[chain[-1]].parent == one.name:
+            way = " -> ".join((*chain, one.name))
+            faults.append(
+                Fault(shown, f"classes[{i}].parent", f"the parents form a circle: {way}", "Cut it somewhere")
+            )
+    return faults
 
 
 def unknown_classes(part: CatalogueFile, known: set[str], shown: str) -> list[Fault]:

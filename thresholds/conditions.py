@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, PlainValidator, SerializeAsAny, model_validator
+from pydantic import AliasChoices, Field, PlainValidator, SerializeAsAny, model_validator
 
 from thresholds.calendar import WORDS, Lag
 from thresholds.kernels.scan import run_length, shares
@@ -97,13 +97,12 @@ def parse(value: object) -> Condition:
     if not isinstance(value, Mapping):
         raise ValueError('a condition is a table|Write for example { kind = "change", over = "1w", percent = 30 }')
     table: dict[str, Any] = dict(value)
-    if "kind" not in table and len(table) == 1:
+    name = table.get("kind")
+    if name is None and len(table) == 1 and next(iter(table)) in ("all", "any", "not"):
         name = next(iter(table))
-        if name in ("all", "any", "not"):
-            table = {"kind": name, "of": table[name]}
-    kind = KINDS.get(str(table.get("kind")))
+    kind = KINDS.get(str(name))
     if kind is None:
-        raise ValueError(f"the kind of condition {table.get('kind')!r} is unknown|Use one of {', '.join(KINDS)}")
+        raise ValueError(f"the kind of condition {name!r} is unknown|Use one of {', '.join(KINDS)}")
     return kind.model_validate(table)
 
 
@@ -335,7 +334,7 @@ class All(Condition):
     """True where everything in `of` is."""
 
     kind: Literal["all"] = "all"
-    of: tuple[AnyCondition, ...] = Field(min_length=1)
+    of: tuple[AnyCondition, ...] = Field(min_length=1, validation_alias=AliasChoices("of", "all"))
 
     def children(self) -> tuple[Condition, ...]:
         return self.of
@@ -358,7 +357,7 @@ class Any_(Condition):
     """True where something in `of` is."""
 
     kind: Literal["any"] = "any"
-    of: tuple[AnyCondition, ...] = Field(min_length=1)
+    of: tuple[AnyCondition, ...] = Field(min_length=1, validation_alias=AliasChoices("of", "any"))
 
     def children(self) -> tuple[Condition, ...]:
         return self.of
@@ -399,7 +398,7 @@ class Not(Condition):
     """The contrary of `of`; unknown stays unknown."""
 
     kind: Literal["not"] = "not"
-    of: AnyCondition
+    of: AnyCondition = Field(validation_alias=AliasChoices("of", "not"))
 
     def children(self) -> tuple[Condition, ...]:
         return (self.of,)

@@ -8,7 +8,7 @@ an installation adds its own folders. See docs/plans.md.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from thresholds.catalogue import SHIPPED as SHIPPED_CATALOGUE
 from thresholds.catalogue import Catalogue, load_catalogue
 from thresholds.conditions import AnyCondition
 from thresholds.model import NO_GRADE, Direction, Grade
@@ -65,6 +66,8 @@ class Rule(Settings):
 class Pack(Settings):
     """A file of rules with one source."""
 
+    page = "docs/plans.md"
+
     kind: Literal["rules"]
     id: str
     title: str
@@ -91,6 +94,8 @@ class PlanGrade(Settings):
 
 class Plan(Settings):
     """A contingency plan, as far as detection needs it: its grades."""
+
+    page = "docs/plans.md"
 
     kind: Literal["plan"]
     id: str
@@ -135,6 +140,8 @@ class Loaded:
     packs: dict[str, Pack]
     faults: list[Fault]
     digest: hashlib._Hash
+    files: dict[str, str]
+    """by id of a pack: the file it was read from"""
 
 
 def load_policy(
@@ -150,7 +157,7 @@ def load_policy(
 
     `enable` and `disable` name packs whose own `enabled` is overruled; `shown` names the file these come from.
     """
-    loaded = Loaded({}, {}, [], hashlib.sha256())
+    loaded = Loaded({}, {}, [], hashlib.sha256(), {})
     for folder in [SHIPPED, *folders]:
         if not folder.is_dir():
             loaded.faults.append(
@@ -163,10 +170,15 @@ def load_policy(
     chosen = choose_plans(loaded, plans, shown)
     packs = choose_packs(loaded, enable, disable, shown)
     for pack in loaded.packs.values():
-        check_pack(pack, loaded.plans, catalogue, loaded.faults)
+        check_pack(pack, loaded.files[pack.id], catalogue, loaded.faults)
+    for pack in packs:
+        check_ranks(pack, loaded.files[pack.id], chosen.values(), loaded.faults)
+    check_rule_ids(loaded)
     if loaded.faults or catalogue is None:
         return None, sorted(set(loaded.faults))
-    loaded.digest.update(repr((sorted(chosen), [p.id for p in packs], catalogue.version)).encode())
+    for path in [*catalogues, SHIPPED_CATALOGUE]:
+        loaded.digest.update(path.read_bytes())
+    loaded.digest.update(repr((sorted(p.id for p in chosen.values()), [p.id for p in packs])).encode())
     return Policy(catalogue, chosen, packs, loaded.digest.hexdigest()[:12]), []
 
 
@@ -183,6 +195,8 @@ def read_policy_file(path: Path, into: Loaded) -> None:
     elif kind == "rules":
         pack, wrong = validate(Pack, tables, path.name)
         add_once(into.packs, pack, path.name, into.faults)
+        if pack is not None:
+            into.files[pack.id] = path.name
     else:
         wrong = [Fault(path.name, "kind", f"{kind!r} is not a kind of policy file", 'Use "plan" or "rules"')]
     into.faults.extend(wrong)
@@ -231,9 +245,8 @@ def choose_packs(loaded: Loaded, enable: Sequence[str], disable: Sequence[str], 
     return tuple(sorted(on, key=lambda p: p.id))
 
 
-def check_pack(pack: Pack, plans: dict[str, Plan], catalogue: Catalogue | None, faults: list[Fault]) -> None:
-    """What types cannot check: classes exist, ids are unique, grades may be raised by numbers, marks allow it."""
-    name = f"{pack.id}.toml"
+def check_pack(pack: Pack, name: str, catalogue: Catalogue | None, faults: list[Fault]) -> None:
+    """What types cannot check: classes exist, dates make sense, the mark of the source allows it."""
     if pack.enabled and pack.source.mark.startswith("M"):
         problem = f"the source is from memory ({pack.source.mark}) but the pack is switched on"
         faults.append(
@@ -241,18 +254,32 @@ def check_pack(pack: Pack, plans: dict[str, Plan], catalogue: Catalogue | None, 
         )
     if pack.valid_from and pack.valid_until and pack.valid_until < pack.valid_from:
         faults.append(Fault(name, "valid_until", "ends before it begins", "Correct one of the two dates"))
-    seen: set[str] = set()
     for i, rule in enumerate(pack.rules, 1):
-        key = f"rules[{i}]"
-        if rule.id in seen:
-            faults.append(Fault(name, f"{key}.id", f"{rule.id!r} is used twice", "Give each rule an id of its own"))
-        seen.add(rule.id)
-        for c in (*rule.classes, *rule.without_classes):
-            if catalogue is not None and c not in catalogue.classes:
-                problem = f"the class {c!r} is not in the catalogue"
-                faults.append(Fault(name, f"{key}.classes", problem, "Correct it, or add the class to a catalogue"))
-        concerned = [p for p in plans.values() if pack.domain in ("any", p.domain)]
-        faults.extend(fault for p in concerned if (fault := not_numeric(rule, p, name, key)))
+        for which, classes in (("classes", rule.classes), ("without_classes", rule.without_classes)):
+            for k, c in enumerate(classes, 1):
+                if catalogue is not None and c not in catalogue.classes:
+                    problem = f"the class {c!r} is not in the catalogue"
+                    remedy = "Correct it, or add the class to a catalogue"
+                    faults.append(Fault(name, f"rules[{i}].{which}[{k}]", problem, remedy))
+
+
+def check_ranks(pack: Pack, name: str, plans: Collection[Plan], faults: list[Fault]) -> None:
+    """Whether the plans in force have the grades that a pack in force proposes, and let numbers raise them."""
+    concerned = [p for p in plans if pack.domain in ("any", p.domain)]
+    for i, rule in enumerate(pack.rules, 1):
+        faults.extend(fault for p in concerned if (fault := not_numeric(rule, p, name, f"rules[{i}]")))
+
+
+def check_rule_ids(loaded: Loaded) -> None:
+    """Rule ids are unique over all packs: a flag names its rule by the id alone."""
+    seen: dict[str, str] = {}
+    for pack in loaded.packs.values():
+        for i, rule in enumerate(pack.rules, 1):
+            name = loaded.files[pack.id]
+            if rule.id in seen:
+                problem = f"the rule id {rule.id!r} is used twice (first in {seen[rule.id]})"
+                loaded.faults.append(Fault(name, f"rules[{i}].id", problem, "Give each rule an id of its own"))
+            seen.setdefault(rule.id, name)
 
 
 def not_numeric(rule: Rule, plan: Plan, name: str, key: str) -> Fault | None:

@@ -13,12 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-DESCRIBED = "docs/configuration.md describes"
 DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w|y)")
 SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 365 * 86400}
 
@@ -49,6 +48,8 @@ class Settings(BaseModel):
     """Base of every settings table: unknown keys are faults, values do not change after loading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    page: ClassVar[str] = "docs/configuration.md"
+    """where the keys of such a file are described"""
 
 
 def parse_duration(value: object) -> timedelta:
@@ -141,16 +142,27 @@ def validate(model: type[Model], tables: Mapping[str, Any], shown: str) -> tuple
     try:
         return model.model_validate(tables), []
     except ValidationError as error:
-        return None, sorted({fault_of(e, shown, tables) for e in error.errors(include_url=False)})
+        errors = error.errors(include_url=False)
+        wrong = [e["loc"] for e in errors]
+        # a list of which every entry is wrong is not, besides, too short
+        real = [e for e in errors if e["type"] != "too_short" or not any(inside(loc, e["loc"]) for loc in wrong)]
+        page = model.page if issubclass(model, Settings) else Settings.page
+        return None, sorted({fault_of(e, shown, tables, page) for e in real})
 
 
-def fault_of(error: ErrorDetails, shown: str, tables: Mapping[str, Any] | None = None) -> Fault:
+def inside(path: tuple[int | str, ...], outer: tuple[int | str, ...]) -> bool:
+    return len(path) > len(outer) and path[: len(outer)] == outer
+
+
+def fault_of(
+    error: ErrorDetails, shown: str, tables: Mapping[str, Any] | None = None, page: str = Settings.page
+) -> Fault:
     """One validation error in our words. A ValueError of ours may hold its remedy after a '|'."""
     key = key_of(error, tables)
     kind, given = error["type"], error.get("input")
     context: dict[str, Any] = error.get("ctx") or {}
     if kind == "missing":
-        return Fault(shown, key, "the key is missing", f"Add it; {DESCRIBED} it")
+        return Fault(shown, key, "the key is missing", f"Add it; {page} describes it")
     if kind == "extra_forbidden":
         return Fault(shown, key, "the key is unknown", "Correct its spelling or remove it")
     if kind == "value_error":
@@ -162,14 +174,14 @@ def fault_of(error: ErrorDetails, shown: str, tables: Mapping[str, Any] | None =
         key = f"{key}.kind" if kind == "union_tag_invalid" else key
         return Fault(shown, key, f"{wrong!r} is not one of the possible values", f"Use one of {allowed}")
     if kind == "union_tag_not_found":
-        return Fault(shown, key, "the key 'kind' is missing", f'Add kind = "…"; {DESCRIBED} them')
+        return Fault(shown, key, "the key 'kind' is missing", f'Add kind = "…"; {page} describes them')
     if kind in ("tuple_type", "list_type") and isinstance(given, Mapping):
         brackets = re.sub(r"\[\d+\]", "", key)
         return Fault(
             shown, key, "one table is given where a list is meant", f"Write [[{brackets}]] in double brackets"
         )
     if kind == "string_pattern_mismatch":
-        return Fault(shown, key, f"{short(given)} is not of the form that is needed", f"{DESCRIBED} it")
+        return Fault(shown, key, f"{short(given)} is not of the form that is needed", f"{page} describes it")
     message = MEANT.get(kind) or error["msg"][:1].lower() + error["msg"][1:]
     return Fault(shown, key, f"{message} (found {short(given)})", "Correct the value")
 
@@ -194,7 +206,7 @@ def key_of(error: ErrorDetails, tables: Mapping[str, Any] | None = None) -> str:
     value: the `kind` of a table, or the name of a type. `tables` is the file's content, in which these are told from
     keys.
     """
-    parts, here, entered = "", tables, True
+    parts, here, entered = "", tables, False  # the file itself is no choice between types, whatever its `kind`
     for part in error["loc"]:
         if isinstance(part, int):
             parts += f"[{part + 1}]"

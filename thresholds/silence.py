@@ -50,10 +50,11 @@ def data_flag(
     run = panel.value[first : last + 1]
     peak = run.min() if direction is Direction.DOWN else run.max()
     ended = last + 1 < panel.start[s + 1]
+    known = 0 if np.isnan(level) else since_new_level(gate, int(panel.start[s]), first)
     rule = f"gate/{doubt.name.lower()}"
     finding = Finding(
         rule, GATE_VERSION, utc(int(panel.time[first])), direction, value, level, float("nan"), float("nan"),
-        float("nan"), "", "此前5个有效值的中位数", 0 if np.isnan(level) else 5, reason,
+        float("nan"), "", "此前最近至多5个有效值的中位数", known, reason,
     )  # fmt: skip
     return Flag(
         id=flag_id(Kind.DATA, plan, key.item, area, direction, int(panel.time[first]), repr(key)),
@@ -80,6 +81,16 @@ def data_flag(
         findings=(finding,),
         points=(key.point,),
     )
+
+
+def since_new_level(gate: Gate, begin: int, at: int) -> int:
+    """How many accepted values, five at most, the level at `at` was taken from."""
+    count = 0
+    for i in range(at - 1, begin - 1, -1):
+        count += bool(gate.accepted[i])
+        if count == 5 or gate.status[i] == Status.REBASED:
+            break
+    return count
 
 
 @dataclass(frozen=True)
@@ -202,16 +213,20 @@ def silence_flags(
 
     `axis` holds the times at which somebody looked (replay: the times of the input); a silence is first flagged at
     the first of them after it was overdue, and is not known where there is none. Without `axis` that is the overdue
-    time. Silences that ended before `resumed_since` (seconds) are left out.
+    time. Silences of which all points resumed before `resumed_since` (seconds) are left out.
     """
     found = silences(panel, now, cadences)
     known = found.overdue if axis is None else next_time(axis, found.overdue)
     together: dict[tuple[str, str, int, int], list[int]] = {}
-    for k in np.flatnonzero((known <= now) & (known < found.resumed) & (found.resumed >= resumed_since)).tolist():
+    for k in np.flatnonzero((known <= now) & (known < found.resumed)).tolist():
         s = int(found.series[k])
         same = (panel.keys[s].item, panel.areas[s], int(found.expected[k]) // DAY, int(known[k]))
         together.setdefault(same, []).append(k)
-    return [silence_flag(panel, classified, policy, now, found, known, rows, zone) for rows in together.values()]
+    return [
+        silence_flag(panel, classified, policy, now, found, known, rows, zone)
+        for rows in together.values()
+        if max(int(found.resumed[k]) for k in rows) >= resumed_since
+    ]
 
 
 def next_time(axis: IntArray, after: IntArray) -> IntArray:
