@@ -35,7 +35,7 @@ from collectors.http_client import (
 )
 from collectors.paths import MISSING, compile_column
 from collectors.retry import Random, RetryableError, Sleep
-from collectors.rows import NAMES, BatchBuilder, Rows, read_name
+from collectors.rows import NAMES, BatchBuilder, Rows, in_range, read_name
 from collectors.sheet_values import CellError
 from collectors.timing import Span, latest, signature
 from thresholds.model import Reject, SeriesKey
@@ -175,7 +175,7 @@ class PrometheusCollector:
         except CollectError as error:
             message = client.secrets.redact(f"{self.name}: {answer.url}: {error}")
             raise CollectError(error.reason, message, permanent=error.permanent) from None
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise CollectError(
                 "shape", f"{self.name}: {url}: not the answer of a Prometheus server ({type(error).__name__} {error})"
             ) from None
@@ -222,7 +222,8 @@ class PrometheusCollector:
         for at, text in samples:
             value = float(text)
             if math.isfinite(value):
-                reading.builder.add(reading.builder.code(key, area, source), round(at), value, number)
+                when = in_range(round(at), at)
+                reading.builder.add(reading.builder.code(key, area, source), when, value, number)
             else:
                 odd.append((round(at), text))
         if odd:

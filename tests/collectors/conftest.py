@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+from tests.collectors.asking import Asking
 from tests.collectors.servers import WebServer, web_server
 from tests.postgres import Postgres
 
@@ -31,3 +33,9 @@ def postgres_url(postgres: Postgres) -> Iterator[str]:
     name = postgres.create()
     yield postgres.url(name)
     postgres.drop(name)
+
+
+@pytest.fixture
+def ask(now: datetime, tmp_path: Path) -> Asking:
+    """Fetches over HTTP with given options."""
+    return Asking(now, tmp_path)
