@@ -98,7 +98,6 @@ def _acknowledge_flags(connection: Connection, which: ColumnElement[bool], by: s
             acknowledged_by=by,
             state=case((flag.c.state == "open", "acknowledged"), else_=flag.c.state),
             updated_at=at,
-            revision=flag.c.revision + 1,
         )
     )
     connection.execute(statement)
