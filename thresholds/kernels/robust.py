@@ -119,18 +119,17 @@ def median_distance(ordered: FloatArray, count: int, middle: float) -> float:
     """Median of |x - middle| over the ordered values; over those that differ from it, if more than half do not."""
     low = np.searchsorted(ordered[:count], middle, "left") - 1
     high = np.searchsorted(ordered[:count], middle, "right")
-    same = high - low - 1
-    rest = count - same
-    if 2 * same > count:
-        if rest == 0:
-            return 0.0
-        wanted = (rest + 1) // 2
-    else:
-        wanted = (count + 1) // 2 - same
-        if wanted <= 0:
+    zeros = int(high - low - 1)
+    among = count
+    if 2 * zeros > count:
+        among = count - zeros
+        zeros = 0
+        if among == 0:
             return 0.0
     distance = 0.0
-    for _ in range(wanted):
+    before = 0.0
+    for _ in range(among // 2 + 1 - zeros):  # outwards to the upper of the two middle distances
+        before = distance
         below = middle - ordered[low] if low >= 0 else np.inf
         above = ordered[high] - middle if high < count else np.inf
         if below <= above:
@@ -139,7 +138,7 @@ def median_distance(ordered: FloatArray, count: int, middle: float) -> float:
         else:
             distance = above
             high += 1
-    return distance
+    return distance if among % 2 == 1 else 0.5 * (before + distance)
 
 
 @compiled
