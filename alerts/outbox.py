@@ -130,11 +130,33 @@ class Outcome:
     recorded: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """A message whose time ran out between two attempts, or before the first one."""
+
+    channel: str
+    key: str
+    person: str
+    created_at: datetime
+    attempts: int
+    uncertain: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tidied:
+    """What tidying changed: leases taken back, messages cancelled, messages that expired."""
+
+    taken_back: int = 0
+    cancelled: int = 0
+    expired: tuple[Expired, ...] = ()
+
+
 class Store(Protocol):
     """What delivering needs of the database: each call is one transaction."""
 
-    def tidy(self, channel: str, now: datetime, policy: Policy) -> int:
-        """Expire what is too old, cancel what is no longer needed, take back leases that ran out. Gives how many."""
+    def tidy(self, channel: str, now: datetime, policy: Policy) -> Tidied:
+        """Take back leases that ran out, cancel what is no longer needed, expire what is too old."""
         ...
 
     def lease(self, channel: str, owner: str, now: datetime, policy: Policy) -> Leased | None:
@@ -229,12 +251,15 @@ def deliver(
 ) -> list[Outcome]:
     """Send what is due on one channel, one message at a time, at most `limit`; `stop` is asked before each one.
 
+    Gives one outcome per attempt, and before them one per message that expired without a further one (`took` 0).
     Runs once per channel and round, each channel in its own thread: one that hangs keeps none of the others waiting.
     A dead sender leaves at most one message per channel in doubt, because only one is leased at a time.
     """
-    store.tidy(channel.name, clock(), policy)
-    outcomes: list[Outcome] = []
-    while len(outcomes) < limit and not stop():
+    at = clock()
+    outcomes = [given_up(one, at) for one in store.tidy(channel.name, at, policy).expired]
+    for _ in range(limit):
+        if stop():
+            break
         start = clock()
         leased = store.lease(channel.name, owner, start, policy)
         if leased is None:
@@ -259,6 +284,24 @@ def deliver(
         )
         report(outcomes[-1], decision)
     return outcomes
+
+
+def given_up(one: Expired, now: datetime) -> Outcome:
+    """The end of a message without a further attempt, logged like one: nothing is given up silently."""
+    outcome = Outcome(
+        channel=one.channel,
+        key=one.key,
+        person=one.person,
+        state=State.EXPIRED,
+        reason=one.reason,
+        attempt=one.attempts,
+        repeat=one.uncertain > 0,
+        waited=now - one.created_at,
+        took=timedelta(),
+        recorded=True,
+    )
+    report(outcome, Decision(State.EXPIRED, now, one.reason, "not sent in time"))
+    return outcome
 
 
 def attempt(channel: Channel, leased: Leased, now: datetime) -> tuple[Sent | None, SendError | None]:

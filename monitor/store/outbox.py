@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, case, or_, select, true, update
 
-from alerts.outbox import FINAL, Decision, Leased, Policy, State
+from alerts.outbox import FINAL, Decision, Leased, Policy, State, Tidied
 from monitor.schema import notification
 from monitor.store import outbox_needed as needed
 from monitor.store.database import Database
@@ -44,8 +44,8 @@ __all__ = [
 CLOCK_SLACK = 60  # seconds that a lease may seem too long before the clock is held to have been set back
 
 
-def tidy(db: Database, channel: str | None, now: datetime, policy: Policy) -> int:
-    """Take back leases that ran out, expire what is too old, cancel what is no longer needed. Gives how many changed.
+def tidy(db: Database, channel: str | None, now: datetime, policy: Policy) -> Tidied:
+    """Take back leases that ran out, cancel what is no longer needed, expire what is too old.
 
     One transaction; none where the channel has nothing under way. Without a channel it looks at all, also at those
     that are not configured any more: what is queued there must not stay pending for ever.
@@ -54,17 +54,17 @@ def tidy(db: Database, channel: str | None, now: datetime, policy: Policy) -> in
     under_way = and_(here, notification.c.state.in_([State.PENDING.value, State.LEASED.value]))
     with db.connect() as connection:
         if connection.execute(select(notification.c.id).where(under_way).limit(1)).first() is None:
-            return 0
+            return Tidied()
     at = seconds(now)
     longest = at + int(policy.lease.total_seconds()) + CLOCK_SLACK
+    lost = or_(notification.c.lease_until <= at, notification.c.lease_until > longest)
     pending = and_(here, notification.c.state == State.PENDING.value)
     with db.begin() as connection:
-        lost = or_(notification.c.lease_until <= at, notification.c.lease_until > longest)
-        count = _take_back(connection, and_(here, lost), at)
-        count += close(connection, and_(pending, notification.c.expires_at <= at), State.EXPIRED, "too_old")
-        count += cancel(connection, pending)
-        count += close(connection, and_(pending, needed.nothing_to_lift()), State.CANCELLED, "never_told")
-    return count
+        taken_back = _take_back(connection, and_(here, lost), at)
+        cancelled = cancel(connection, pending)
+        cancelled += len(close(connection, and_(pending, needed.nothing_to_lift()), State.CANCELLED, "never_told"))
+        expired = close(connection, and_(pending, notification.c.expires_at <= at), State.EXPIRED, "too_old")
+    return Tidied(taken_back, cancelled, tuple(expired))
 
 
 def recover(db: Database, now: datetime) -> int:
@@ -196,7 +196,7 @@ class Outbox:
 
     db: Database
 
-    def tidy(self, channel: str, now: datetime, policy: Policy) -> int:
+    def tidy(self, channel: str, now: datetime, policy: Policy) -> Tidied:
         return tidy(self.db, channel, now, policy)
 
     def lease(self, channel: str, owner: str, now: datetime, policy: Policy) -> Leased | None:

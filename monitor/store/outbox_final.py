@@ -7,26 +7,25 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, select, update
 
-from alerts.outbox import State
+from alerts.outbox import Expired, State
 from monitor.schema import notification
 from monitor.schema import notification_flag as link
 from monitor.store import outbox_needed as needed
+from monitor.store.text import moment
 
 CUT = "（已失效）"
 
 
-def close(connection: Connection, where: ColumnElement[bool], state: State, reason: str) -> int:
-    """Make rows final without an attempt. What expires keeps an earlier reason, where there is one."""
-    columns = (notification.c.id, notification.c.body, notification.c.payload, notification.c.last_reason)
-    rows = connection.execute(select(*columns).where(where)).all()
-    for row in rows:
-        values = {
-            "state": state.value,
-            "last_reason": (row.last_reason if state is State.EXPIRED else "") or reason,
-            **without_token(row.body, row.payload),
-        }
+def close(connection: Connection, where: ColumnElement[bool], state: State, reason: str) -> list[Expired]:
+    """Make rows final without an attempt; gives them. What expires keeps an earlier reason, where there is one."""
+    closed: list[Expired] = []
+    for row in connection.execute(select(notification).where(where).order_by(notification.c.id)).all():
+        kept = (row.last_reason if state is State.EXPIRED else "") or reason
+        values = {"state": state.value, "last_reason": kept, **without_token(row.body, row.payload)}
         connection.execute(update(notification).where(notification.c.id == row.id).values(values))
-    return len(rows)
+        at = moment(row.created_at)
+        closed.append(Expired(row.channel, row.key, row.person, at, row.attempts, row.uncertain, kept))
+    return closed
 
 
 def without_token(body: str, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,8 +39,8 @@ def without_token(body: str, payload: Mapping[str, Any]) -> dict[str, Any]:
 
 def cancel(connection: Connection, pending: ColumnElement[bool]) -> int:
     """Cancel those of the pending messages whose alarms are answered, or over before the second way was used."""
-    count = close(connection, and_(pending, needed.answered()), State.CANCELLED, "answered")
-    return count + close(connection, and_(pending, needed.late_and_over()), State.CANCELLED, "over")
+    answered = close(connection, and_(pending, needed.answered()), State.CANCELLED, "answered")
+    return len(answered) + len(close(connection, and_(pending, needed.late_and_over()), State.CANCELLED, "over"))
 
 
 def cancel_for_flag(connection: Connection, flag_id: str) -> int:

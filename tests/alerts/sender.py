@@ -12,7 +12,7 @@ from pathlib import Path
 
 from alerts.channels.base import Message, Sent
 from alerts.channels.webhook import Webhook, WebhookOptions
-from alerts.outbox import Decision, Leased, Policy, deliver
+from alerts.outbox import Decision, Leased, Policy, Tidied, deliver
 from monitor.store import outbox
 from monitor.store.database import open_database
 from thresholds.settings import Secret
@@ -33,7 +33,7 @@ class Store:
     def __init__(self, real: outbox.Outbox, step: Steps) -> None:
         self.real, self.step = real, step
 
-    def tidy(self, channel: str, now: datetime, policy: Policy) -> int:
+    def tidy(self, channel: str, now: datetime, policy: Policy) -> Tidied:
         self.step()
         done = self.real.tidy(channel, now, policy)
         self.step()

@@ -13,10 +13,12 @@ from alerts.channels.base import Message, SendError, Sent
 from alerts.outbox import (
     FINAL,
     Decision,
+    Expired,
     Leased,
     Outcome,
     Policy,
     State,
+    Tidied,
     delay,
     deliver,
     message_of,
@@ -182,10 +184,11 @@ class Rows:
         self.rows = list(rows)
         self.settled: list[tuple[str, Decision]] = []
         self.tidied: list[str] = []
+        self.expired: tuple[Expired, ...] = ()
 
-    def tidy(self, channel: str, now: datetime, policy: Policy) -> int:
+    def tidy(self, channel: str, now: datetime, policy: Policy) -> Tidied:
         self.tidied.append(channel)
-        return 0
+        return Tidied(expired=self.expired)
 
     def lease(self, channel: str, owner: str, now: datetime, policy: Policy) -> Leased | None:
         return self.rows.pop(0) if self.rows else None
@@ -256,3 +259,13 @@ def test_wait_and_duration_are_measured_by_the_given_clock() -> None:
     times = iter([NOW, NOW + timedelta(seconds=5), NOW + timedelta(seconds=7), NOW + timedelta(seconds=9)])
     (outcome,) = deliver(Rows(leased()), Line(), lambda: next(times), POLICY, owner="me", random=lambda: 0.0)
     assert (outcome.waited, outcome.took) == (timedelta(seconds=5), timedelta(seconds=2))
+
+
+def test_nothing_is_given_up_silently(caplog: pytest.LogCaptureFixture) -> None:
+    rows = Rows(leased())
+    rows.expired = (Expired("hook", "old", "值班员甲", NOW - timedelta(hours=12), 3, 1, "refused"),)
+    first, second = run(rows, Line())
+    assert (first.key, first.state, first.reason, first.attempt) == ("old", State.EXPIRED, "refused", 3)
+    assert first.waited == timedelta(hours=12)
+    assert second.state == State.SENT
+    assert "the person does not get it by this way" in caplog.text

@@ -93,7 +93,9 @@ def send(db: Database, now: datetime = NOW, channel: str = "hook") -> Leased:
 
 
 def tidy(db: Database, now: datetime = NOW, channel: str | None = "hook") -> int:
-    return outbox.tidy(db, channel, now, POLICY)
+    """How many rows tidying changed."""
+    done = outbox.tidy(db, channel, now, POLICY)
+    return done.taken_back + done.cancelled + len(done.expired)
 
 
 def rows(db: Database) -> list[Any]:
@@ -247,6 +249,20 @@ def test_nothing_is_sent_after_its_expiry(db: Database) -> None:
     assert (row.state, row.last_reason) == ("expired", "refused")
 
 
+def test_what_expires_is_handed_out_once_to_be_logged_and_counted(db: Database) -> None:
+    (new,) = put(db, [opened()])
+    (one,) = outbox.tidy(db, "hook", after(hours=12), POLICY).expired
+    assert (one.key, one.person, one.created_at, one.attempts, one.reason) == (new.key, "值班员甲", NOW, 0, "too_old")
+    assert outbox.tidy(db, "hook", after(hours=12), POLICY).expired == ()
+
+
+def test_what_was_acknowledged_in_time_is_cancelled_and_not_given_up(db: Database) -> None:
+    stored(db, FLAG)
+    flags.acknowledge(db, "f1", "值班员乙", after(5))
+    tidy(db, after(hours=13))
+    assert states(db) == ["cancelled"]
+
+
 def test_messages_to_a_channel_that_is_gone_expire_too(db: Database) -> None:
     put(db, [opened()])
     assert tidy(db, after(hours=13), "mail") == 0
@@ -394,6 +410,7 @@ def test_the_link_acknowledges_message_and_flag_together_and_only_once(db: Datab
     record = flags.get_flag(db, "f1")
     assert record is not None
     assert (record.state, record.acknowledged_by, record.acknowledged_at) == ("acknowledged", "值班员甲", after(60))
+    assert record.revision == 1  # which counts reviews only
     assert [entry.action for entry in flags.flag_log(db, "f1")] == ["opened", "acknowledged"]
     again = outbox.acknowledge_by_token(db, hash_of(token), after(120))
     assert again is not None

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from pydantic import Field
 
-from alerts.channels.factory import AnyChannel, build_channel, channel_faults
+from alerts.channels.factory import AnyChannel, build_channel
 from alerts.channels.file import File
 from alerts.channels.smtp import Smtp
 from alerts.channels.webhook import Webhook
@@ -36,22 +35,6 @@ def test_an_unknown_kind_and_a_wrong_key_name_their_place() -> None:
     assert faults[0].key.startswith("channels[2]")
     _, faults = validate(Channels, {"channels": [{**FILE, "pat": 1}]}, "config.toml")
     assert [f.key for f in faults] == ["channels[1].pat"]
-
-
-def test_secrets_that_cannot_be_read_and_names_used_twice_are_faults(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tables = [HOOK, {**MAIL, "name": "hook", "username": "u", "password": {"env": "NOT_SET_ANYWHERE"}, "ca": "x.pem"}]
-    made, _ = validate(Channels, {"channels": tables}, "config.toml")
-    assert made is not None
-    faults = channel_faults(made.channels, tmp_path, "config.toml")
-    assert [f.key for f in faults] == [
-        "alerts.channels[1].secret",
-        "alerts.channels[2].name",
-        "alerts.channels[2].password",
-        "alerts.channels[2].ca",
-    ]
-    assert all(f.remedy for f in faults)
 
 
 def test_building_opens_nothing(tmp_path: Path) -> None:
