@@ -10,7 +10,6 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
@@ -31,6 +30,8 @@ SECURITY_HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 ACK_LINKS = "/a/"  # what follows is the secret of an acknowledge link: never in a log
+MAX_REQUESTS = 200
+ALWAYS_ANSWERED = ("/healthz",)
 DRAIN_BYTES = 1024 * 1024
 
 
@@ -81,16 +82,17 @@ class Guard:
     """The outermost layer round the application."""
 
     def __init__(
-        self, app: ASGIApp, *, max_body_bytes: int, body_timeout: float, new_id: Callable[[], str] | None = None
+        self, app: ASGIApp, *, max_body_bytes: int, body_timeout: float, max_requests: int = MAX_REQUESTS
     ) -> None:
         self.app, self.max_body_bytes, self.body_timeout = app, max_body_bytes, body_timeout
-        self.new_id = new_id or (lambda: secrets.token_hex(8))
+        self.max_requests = max_requests
+        self.running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        request_id = self.new_id()
+        request_id = secrets.token_hex(8)
         scope.setdefault("state", {})["request_id"] = request_id
         reader = BodyReader(scope, receive, self.max_body_bytes, self.body_timeout)
         status, began = 0, time.monotonic()
@@ -106,8 +108,13 @@ class Guard:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
+        self.running += 1
         try:
-            await self.answer(scope, reader, send_guarded)
+            if self.running > self.max_requests and scope["path"] not in ALWAYS_ANSWERED:
+                problem = Problem("unavailable", "请求过多，请稍后重发", headers={"Retry-After": "5"})
+                await problem.response(scope)(scope, receive, send_guarded)
+            else:
+                await self.answer(scope, reader, send_guarded)
         except ClientDisconnect:
             log.info("the caller went away before the request was complete; nothing was stored")
         except Exception:
@@ -118,6 +125,7 @@ class Guard:
                 )
                 await problem.response(scope)(scope, receive, send_guarded)
         finally:
+            self.running -= 1
             seconds = time.monotonic() - began
             log.debug("%s %s %s %d %.3fs", request_id, scope["method"], shown_path(scope), status, seconds)
 

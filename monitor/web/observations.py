@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from monitor.auth import Principal, Scope
@@ -12,7 +13,7 @@ from monitor.web import schemas
 from monitor.web.describe import HEADERS, problems
 from monitor.web.paging import LIMIT, Cursor, From, Limit, To, decode_cursor, encode_cursor, since, until
 from monitor.web.problem import MEDIA_TYPE, request_id
-from monitor.web.push import Push
+from monitor.web.push import Push, PushState
 from monitor.web.push_body import XLSX, media_type_of
 from monitor.web.schemas import Name
 from monitor.web.security import Context, require
@@ -89,7 +90,7 @@ async def pushed_body(request: Request, _principal: Writer) -> bytes:
     responses=PUSH_ANSWERS,
     openapi_extra={"requestBody": PUSH_BODY},
 )
-def push_observations(
+async def push_observations(
     request: Request,
     ctx: Context,
     principal: Writer,
@@ -106,8 +107,9 @@ def push_observations(
 ) -> Response:
     coding = request.headers.get("content-encoding")
     media_type = media_type_of(request.headers.get("content-type"), coding)
-    push = Push(ctx, request.app.state.pushes, principal, request_id(request.scope))
-    return push.answer(media_type, coding, body, idempotency_key)
+    state: PushState = request.app.state.pushes
+    push = Push(ctx, state, principal, request_id(request.scope))
+    return await to_thread.run_sync(push.answer, media_type, coding, body, idempotency_key, limiter=state.limiter)
 
 
 @router.get("/observations", summary="查询观测值", responses=problems("invalid"))

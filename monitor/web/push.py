@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 import numpy as np
+from anyio import CapacityLimiter
 from starlette.responses import Response
 
 from collectors.base import StoredCounts
@@ -26,6 +27,7 @@ from monitor.web.problem import MEDIA_TYPE, TITLES, TYPE_PREFIX, Problem
 from monitor.web.push_body import JSON, read_body, unpacked
 
 KEYS_KEPT = timedelta(hours=48)
+PUSH_THREADS = 8
 SUCCESS_EVERY = timedelta(minutes=1)
 OUTCOMES = {"a": "accepted", "d": "duplicate", "r": "revised", "x": "rejected"}
 LETTERS = np.frombuffer(b"adr", np.uint8)  # by observations.Outcome
@@ -100,10 +102,18 @@ def result_of(rows: Rows, added: observations.Added, *, with_lines: bool) -> Res
     )
 
 
+def few_threads() -> CapacityLimiter:
+    return CapacityLimiter(PUSH_THREADS)
+
+
 @dataclass
 class PushState:
-    """What is remembered between pushes of one daemon: keys that are being worked on, and small economies."""
+    """What is remembered between pushes of one daemon: keys that are being worked on, and small economies.
 
+    `limiter` keeps pushes that wait for the database from taking all threads, so that reading goes on.
+    """
+
+    limiter: CapacityLimiter = field(default_factory=few_threads)
     lock: threading.Lock = field(default_factory=threading.Lock)
     working: set[tuple[int, str]] = field(default_factory=set)
     succeeded: dict[str, datetime] = field(default_factory=dict)

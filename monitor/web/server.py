@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("monitor.web")
 
 
-def make_server(app: FastAPI, *, concurrency: int = 200, graceful_seconds: int = 5) -> uvicorn.Server:
+def make_server(app: FastAPI, *, connections: int = 800, graceful_seconds: int = 5) -> uvicorn.Server:
     """A server to `run(sockets=[bind(...)])` in a thread of its own; `should_exit = True` stops it cleanly.
 
     Its own access log is off: it would write the secrets of acknowledge links. Ours is in guard.py.
@@ -27,7 +27,7 @@ def make_server(app: FastAPI, *, concurrency: int = 200, graceful_seconds: int =
         server_header=False,
         ws="none",
         lifespan="off",
-        limit_concurrency=concurrency,
+        limit_concurrency=connections,
         timeout_keep_alive=20,
         timeout_graceful_shutdown=graceful_seconds,
         forwarded_allow_ips=["127.0.0.1", "::1"],

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
+import sqlite3
+import threading
 import time
 from datetime import timedelta
 
 import httpx
 import pytest
+from starlette.types import Message, Send
 
 from monitor.auth import SCOPES, Scope, bearer_of
 from monitor.store import tokens
+from monitor.store.database import open_database
 from monitor.store.errors import StoreError
 from monitor.web.context import Check, HealthReport
+from monitor.web.guard import Guard
 from monitor.web.server import bind
 from tests.web.conftest import NOW, Running, Serve
 from tests.web.make import ack_path, flag, store_flags
@@ -253,10 +259,6 @@ def test_a_database_that_fails_is_told_in_words_that_help_and_no_others(
 
 
 def test_a_database_locked_by_another_program_is_503_and_then_works_again(serve: Serve) -> None:
-    import sqlite3
-
-    from monitor.store.database import open_database
-
     running = serve()
     quick = open_database(f"sqlite:///{running.db.path}", busy_timeout=0.1)
     client_of = serve(changes={"db": quick})
@@ -273,6 +275,70 @@ def test_a_database_locked_by_another_program_is_503_and_then_works_again(serve:
     finally:
         holder.close()
         quick.close()
+
+
+def test_reading_and_health_go_on_while_many_pushes_wait_for_the_database(serve: Serve) -> None:
+    running = serve()
+    client = running.client()
+    holder = sqlite3.connect(str(running.db.path), isolation_level=None)
+    answers: list[int] = []
+
+    def push(number: int) -> None:
+        row = ROW | {"point": f"市场{number}"}
+        answers.append(
+            httpx.post(f"{running.url}/api/v1/observations", json=[row], headers=auth, timeout=60).status_code
+        )
+
+    auth = {"Authorization": client.headers["Authorization"]}
+    threads = [threading.Thread(target=push, args=(number,)) for number in range(60)]
+    holder.execute("BEGIN IMMEDIATE")
+    try:
+        for thread in threads:
+            thread.start()
+        for path in ("/healthz", "/api/v1/flags", "/readyz", "/", "/metrics"):
+            assert client.get(path, timeout=10).status_code == 200, path
+        assert answers == []
+    finally:
+        holder.execute("ROLLBACK")
+        for thread in threads:
+            thread.join(60)
+        holder.close()
+    assert answers == [200] * 60
+
+
+def test_more_requests_at_once_than_can_be_worked_on_are_told_to_come_again() -> None:
+    asyncio.run(too_many_at_once())
+
+
+async def too_many_at_once() -> None:
+    release = asyncio.Event()
+
+    async def slow(_scope: object, _receive: object, send: Send) -> None:
+        await release.wait()
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    guard = Guard(slow, max_body_bytes=1000, body_timeout=1, max_requests=2)
+
+    async def ask(path: str) -> int:
+        answer: list[Message] = []
+
+        async def send(message: Message) -> None:
+            answer.append(message)
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        await guard({"type": "http", "method": "GET", "path": path, "headers": []}, receive, send)
+        return int(answer[0]["status"])
+
+    first = [asyncio.create_task(ask("/x")) for _ in range(2)]
+    await asyncio.sleep(0)
+    assert await ask("/x") == 503
+    healthz = asyncio.create_task(ask("/healthz"))
+    release.set()
+    assert [await task for task in (*first, healthz)] == [204, 204, 204]
+    assert await ask("/x") == 204
 
 
 def test_the_secret_of_an_acknowledge_link_is_in_no_log(running: Running, caplog: pytest.LogCaptureFixture) -> None:
