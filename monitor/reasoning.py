@@ -13,6 +13,7 @@ DIRECTIONS = {Direction.UP: "上涨", Direction.DOWN: "下跌", Direction.NONE: 
 ENDS = {
     "cleared": "已回到界限以内",
     "merged": "已并入另一条提示",
+    "exceeded": "其后又有更大幅度的变动，已另立提示",
     "corrected": "数据更正后不再成立",
     "resumed": "已恢复报送",
     "ended": "已结束",

@@ -69,11 +69,12 @@ def detect(
     with result.stage("gate"):
         classified = [policy.catalogue.classify(k) for k in panel.keys]
         gated = gate(panel, [c.measure for c in classified])
-        usable = gated.accepted & ((panel.mark & (Mark.EXPECTED | Mark.DATA_ERROR)) == 0)
-        points = View(panel, classified, gated.tested, usable, np.ones(len(panel), np.int32), gated.rebased)
+        accepted, rebased = gated.accepted, gated.rebased
+        usable = accepted & ((panel.mark & (Mark.EXPECTED | Mark.DATA_ERROR)) == 0)
+        points = View(panel, classified, gated.tested, usable, np.ones(len(panel), np.int32), rebased)
     with result.stage("areas"):
         ratio = np.array([c.measure is Measure.PRICE for c in classified], np.bool_)
-        areas = by_area(panel, gated.accepted, gated.rebased, ratio)
+        areas = by_area(panel, accepted, rebased, ratio)
         wide = area_view(areas, points)
     with result.stage("rules"):
         found = apply_rules(policy, points, wide, zone, result)

@@ -2,7 +2,8 @@
 
 The machine walks through the hits of one item and direction in order of time. A hit that opens starts an episode in
 its area; hits within the hold carry it on; the first time after the hold ends it. When several areas are hit at one
-time the episode is the city's: it takes over, and the areas' own episodes are merged into it. After an end, hits no
+time the episode is the city's: it takes over, and the areas' own episodes are merged into it. A further move, much
+stronger than all before it, ends the episode and begins a new one: people are told again. After an end, hits no
 stronger than the episode was are held back for as long as its hold was (refractory). Everything that is decided at a
 time uses hits up to that time only.
 """
@@ -19,7 +20,11 @@ from thresholds.model import BoolArray, FloatArray, IntArray
 
 NEVER = 2**62
 CITY = -1
-OPEN, CLEARED, MERGED = 0, 1, 2
+OPEN, CLEARED, MERGED, EXCEEDED = 0, 1, 2, 3
+GRADE = 1e6
+"""What a rank adds to the strength of a hit, so that a higher grade is stronger than any move within a lower one."""
+FURTHER = 1.3
+"""A move so many times as strong as all before it in an open episode is news: it gets an episode of its own."""
 NO_TIME = np.int64(NEVER)
 
 
@@ -52,7 +57,7 @@ class Episodes:
 
     area   CITY for several areas
     first  int64, row of the hit that opened it
-    end    int64, time of the end, NEVER while open; `how` OPEN, CLEARED or MERGED
+    end    int64, time of the end, NEVER while open; `how` OPEN, CLEARED, MERGED or EXCEEDED
     """
 
     area: NDArray[np.int32]
@@ -121,6 +126,11 @@ def scan_episodes(
             count += 1
         for i in range(a, b):
             k = city if running[city] >= 0 else area[i]
+            if running[k] >= 0 and opens[i] and last[running[k]] < now and further(score[i], peak[k]):
+                end[running[k]], how[running[k]] = now, 3
+                running[k], hold[k], peak[k] = count, 0, 0.0
+                out_area[count], first[count] = -1 if k == city else area[i], i
+                count += 1
             if running[k] < 0:
                 back = (now <= quiet[k] and score[i] <= peak[k]) or (now <= quiet[city] and score[i] <= peak[city])
                 if back or not opens[i]:
@@ -155,6 +165,12 @@ def close(
             how[running[k]] = 1
             quiet[k] = hold[k] + (hold[k] - last[running[k]])
             running[k] = -1
+
+
+@compiled
+def further(score: float, peak: float) -> bool:
+    """Whether a hit within an open episode is a further move: stronger by FURTHER than all before, at one grade."""
+    return peak > 0 and score // GRADE == peak // GRADE and score % GRADE > FURTHER * (peak % GRADE)
 
 
 @compiled

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from thresholds.aggregate import Areas
 from thresholds.conditions import Measured
-from thresholds.episodes import CITY, CLEARED, MERGED, NEVER, Episodes, Hits, episodes
+from thresholds.episodes import CITY, CLEARED, EXCEEDED, GRADE, MERGED, NEVER, Episodes, Hits, episodes
 from thresholds.model import (
     NO_GRADE,
     BoolArray,
@@ -33,7 +33,7 @@ from thresholds.wording import Shown, move_reason
 
 LEAST_READINGS = 2
 MOST_READINGS = 10
-END_WORDS = {CLEARED: "cleared", MERGED: "merged"}
+END_WORDS = {CLEARED: "cleared", MERGED: "merged", EXCEEDED: "exceeded"}
 MOST_CONTRIBUTIONS = 20
 SPAN = 2**40
 """Seconds, more than any time of an observation, before or after 1970."""
@@ -157,7 +157,7 @@ def collect(found: Sequence[RuleHits], names: Names) -> Collected:
                 time,
                 held_until(panel, one.at, one.rule.hold_days),
                 one.opens,
-                strength(one) + 1e6 * one.rule.rank,  # a higher grade is stronger than any move within a lower one
+                strength(one) + GRADE * one.rule.rank,  # a higher grade is stronger than any move within a lower one
                 np.full(len(one.at), number, np.int32),
                 np.arange(len(one.at), dtype=np.int64),
             )

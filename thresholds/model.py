@@ -192,7 +192,8 @@ class Flag:
     first_flagged  time of the observation (or of the clock, for silence) at which it was known
     last_hit       time of the newest abnormal observation
     end            when it was over; None while it is open
-    end_reason     cleared, merged, corrected, resumed, ended: empty while it is open
+    end_reason     cleared, merged (into the city's), exceeded (a further move has its own flag), corrected, resumed;
+                   empty while it is open
     peak           the most extreme value while open
     value, expected, threshold, reason, findings: as first flagged
     """

@@ -65,17 +65,21 @@ class Gate:
     @property
     def accepted(self) -> BoolArray:
         """What later values may be compared with."""
-        return np.isin(self.status, (Status.ACCEPTED, Status.REBASED))
+        return self.is_(Status.ACCEPTED) | self.is_(Status.REBASED)
 
     @property
     def rebased(self) -> BoolArray:
         """Where a new level begins: nothing from here on may be compared with anything before."""
-        return np.isin(self.status, (Status.REBASED,))
+        return self.is_(Status.REBASED)
 
     @property
     def tested(self) -> BoolArray:
         """What rules are applied to."""
-        return np.isin(self.status, (Status.ACCEPTED,))
+        return self.is_(Status.ACCEPTED)
+
+    def is_(self, status: Status) -> BoolArray:
+        here: BoolArray = self.status == np.uint8(status)
+        return here
 
 
 def gate(panel: Panel, measures: list[Measure]) -> Gate:

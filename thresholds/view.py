@@ -45,8 +45,11 @@ class View:
 
     def measure_is(self, measure: Measure) -> BoolArray:
         """bool[n]: observations of series measured so."""
-        per_series = np.array([c.measure is measure for c in self.classified], np.bool_)
-        return per_series[self.panel.series]
+        key = ("measure", measure)
+        if key not in self.cache:
+            per_series = np.array([c.measure is measure for c in self.classified], np.bool_)
+            self.cache[key] = per_series[self.panel.series]
+        return cast(BoolArray, self.cache[key])
 
     def of_classes(self, classes: Sequence[str], without: Sequence[str] = ()) -> BoolArray:
         """bool[n_series]: series whose class, or a parent of it, is named (all if none is), and none of `without`."""

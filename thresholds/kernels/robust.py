@@ -96,12 +96,12 @@ def scan_scores(
             if usable[i]:
                 if count == window:
                     old = ring[slot]
-                    remove(ordered, count, old)
+                    exchange(ordered, count, old, x)
                     total -= old
                     squares -= old * old
                 else:
                     count += 1
-                insert(ordered, count, x)
+                    insert(ordered, count, x)
                 ring[slot] = x
                 slot = (slot + 1) % window
                 total += x
@@ -117,35 +117,58 @@ def scan_scores(
 @compiled
 def median_distance(ordered: FloatArray, count: int, middle: float) -> float:
     """Median of |x - middle| over the ordered values; over those that differ from it, if more than half do not."""
-    low = np.searchsorted(ordered[:count], middle, "left") - 1
-    high = np.searchsorted(ordered[:count], middle, "right")
-    zeros = int(high - low - 1)
+    low = int(np.searchsorted(ordered[:count], middle, "left")) - 1
+    high = int(np.searchsorted(ordered[:count], middle, "right"))
+    zeros = high - low - 1
     among = count
     if 2 * zeros > count:
         among = count - zeros
         zeros = 0
         if among == 0:
             return 0.0
-    distance = 0.0
-    before = 0.0
-    for _ in range(among // 2 + 1 - zeros):  # outwards to the upper of the two middle distances
-        before = distance
-        below = middle - ordered[low] if low >= 0 else np.inf
-        above = ordered[high] - middle if high < count else np.inf
-        if below <= above:
-            distance = below
-            low -= 1
-        else:
-            distance = above
-            high += 1
-    return distance if among % 2 == 1 else 0.5 * (before + distance)
+    wanted = among // 2 + 1 - zeros
+    distance = nearest(ordered, count, middle, low, high, wanted)
+    if among % 2 == 1:
+        return distance
+    before = nearest(ordered, count, middle, low, high, wanted - 1) if wanted > 1 else 0.0
+    return 0.5 * (before + distance)
 
 
 @compiled
-def remove(ordered: FloatArray, count: int, x: float) -> None:
-    place = np.searchsorted(ordered[:count], x)
-    for k in range(place, count - 1):
+def nearest(ordered: FloatArray, count: int, middle: float, low: int, high: int, wanted: int) -> float:
+    """The `wanted`-th smallest distance from `middle` among ordered[..low] and ordered[high..].
+
+    Both sides lie in order of distance already, so how many come from the lower one is found by bisection.
+    """
+    least = max(0, wanted - (count - high))
+    most = min(wanted, low + 1)
+    while least < most:
+        take = (least + most) // 2
+        following = middle - ordered[low - take]
+        farthest = ordered[high + wanted - take - 1] - middle
+        if following < farthest:
+            least = take + 1
+        else:
+            most = take
+    distance = 0.0
+    if least > 0:
+        distance = middle - ordered[low - least + 1]
+    if wanted > least:
+        distance = max(distance, ordered[high + wanted - least - 1] - middle)
+    return distance
+
+
+@compiled
+def exchange(ordered: FloatArray, count: int, old: float, x: float) -> None:
+    """Put `x` in the place of `old`; only what lies between the two moves."""
+    k = np.searchsorted(ordered[:count], old)
+    while k + 1 < count and ordered[k + 1] < x:
         ordered[k] = ordered[k + 1]
+        k += 1
+    while k > 0 and ordered[k - 1] > x:
+        ordered[k] = ordered[k - 1]
+        k -= 1
+    ordered[k] = x
 
 
 @compiled
