@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import pwd
 import shutil
@@ -9,11 +10,14 @@ import signal
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
+
+PR_SET_PDEATHSIG = 1
 
 
 def binaries() -> Path | None:
@@ -22,6 +26,12 @@ def binaries() -> Path | None:
         return Path(found).resolve().parent
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name.split(".")[0]))
     return next((folder for folder in reversed(folders) if (folder / "initdb").exists()), None)
+
+
+def die_with_parent() -> None:
+    """Let the kernel stop the server when the tests are killed (Linux; elsewhere it stays)."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGQUIT)
 
 
 class Postgres:
@@ -65,6 +75,7 @@ class Postgres:
             cwd=self.home,
             stdout=log,
             stderr=log,
+            preexec_fn=die_with_parent,
         )
         log.close()
         deadline = time.monotonic() + 30
