@@ -120,13 +120,24 @@ class Dates(dict[str, int]):
         return parse_date(text if text.strip() or not self.default else self.default, self.zone)
 
 
+class Names(dict[str, str]):
+    """Cell text -> name as it is stored. Raises CellError for texts that can be none."""
+
+    def __missing__(self, text: str) -> str:
+        name = clean_name(text)
+        if len(text) <= 64 and len(self) < 100_000:
+            self[text] = name
+        return name
+
+
 class Series(dict[tuple[str, ...], int]):
     """Texts of the KEY_FIELDS in a row -> number of the series, or BAD."""
 
     def __init__(self, gathered: Gathered, layout: Layout) -> None:
         super().__init__()
         self.gathered = gathered
-        self.defaults = [clean_name(layout.defaults.get(f, "")) for f in KEY_FIELDS]
+        self.clean = Names()
+        self.defaults = [self.clean[layout.defaults.get(f, "")] for f in KEY_FIELDS]
 
     def __missing__(self, texts: tuple[str, ...]) -> int:
         try:
@@ -137,7 +148,7 @@ class Series(dict[tuple[str, ...], int]):
         return code
 
     def names(self, texts: tuple[str, ...]) -> list[str]:
-        return [clean_name(t) or default for t, default in zip(texts, self.defaults, strict=True)]
+        return [self.clean[t] or default for t, default in zip(texts, self.defaults, strict=True)]
 
     def understand(self, texts: tuple[str, ...]) -> int:
         item, spec, unit, channel, point, area, source = self.names(texts)

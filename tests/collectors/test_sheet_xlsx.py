@@ -214,6 +214,13 @@ def test_one_cell_in_the_last_corner_is_refused_before_the_memory_is_gone(cell: 
     assert refused(data).reason == "too_large"
 
 
+@pytest.mark.parametrize("place", ["A" * 20 + "1", "A" + "9" * 20, "A1B2", "1A", "", " A1"])
+def test_impossible_places_are_damage(place: str) -> None:
+    """A cell whose place overflows or is none."""
+    data = with_worksheet(OPEN + f'<row r="1"><c r="{place}"><v>1</v></c></row>'.encode() + CLOSE)
+    assert refused(data).reason in ("damaged", "too_large")
+
+
 def test_empty_cells_far_away_do_no_harm() -> None:
     """Formatting down to the last row is common, and no content."""
     head = b"".join(
