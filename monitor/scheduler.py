@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
-from threading import Event
+from threading import Event, Lock
 from time import monotonic
 from typing import Any
 
@@ -32,6 +32,9 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+SOON = 0.05
+"""Seconds after which a job is tried again whose earlier run had ended but was still in its thread."""
+
 MAIN, COLLECT, SEND = "main", "collect", "send"
 
 
@@ -45,7 +48,9 @@ class Scheduler:
         self.metrics = metrics
         self.stopping = Event()
         self.busy: dict[str, float] = {}
-        self.waiting_again: set[str] = set()
+        self.woken: set[str] = set()
+        self.again: set[str] = set()
+        self.lock = Lock()
         self.inner = BackgroundScheduler(
             executors={
                 MAIN: ThreadPoolExecutor(1),
@@ -94,36 +99,58 @@ class Scheduler:
         """Run a job now. Where it is running, it runs once more afterwards: nothing that came meanwhile waits."""
         if self.stopping.is_set():
             return
-        self.waiting_again.add(name)
-        if name not in self.busy:
-            try:
-                self.inner.modify_job(name, next_run_time=now())
-            except JobLookupError:
-                log.debug("job %s is not scheduled, nothing to wake", name)
+        with self.lock:
+            if name in self.busy:
+                self.again.add(name)
+                return
+            if name in self.woken:
+                return
+            self.woken.add(name)
+        self.due(name, 0.0)
+
+    def due(self, name: str, seconds: float) -> None:
+        """Let a job run in so many seconds, without changing its interval."""
+        try:
+            self.inner.modify_job(name, next_run_time=now() + timedelta(seconds=seconds))
+        except JobLookupError:
+            self.woken.discard(name)
+            log.debug("job %s is not scheduled, nothing to wake", name)
 
     def run(self, name: str, work: Callable[[], None]) -> None:
         """The wrapper: times the job, catches what it lets through, says the consequence, counts it."""
-        while not self.stopping.is_set():
-            self.waiting_again.discard(name)
-            begin = self.busy[name] = monotonic()
-            outcome = "ok"
-            try:
-                work()
-            except StoreError as error:
-                outcome = "failed"
-                self.metrics.store_error(error.reason)
-                log.error("job %s failed, it is tried again at its next turn: %s", name, error)
-            except Exception:  # the one place where a bug is caught
-                outcome = "failed"
-                log.exception("job %s failed by a fault in the program; it is tried again at its next turn", name)
-            finally:
-                self.busy.pop(name, None)
-                self.metrics.job(name, outcome, monotonic() - begin)
-            if outcome != "ok" or name not in self.waiting_again:
-                return
+        with self.lock:
+            self.woken.discard(name)
+            self.busy[name] = monotonic()
+        while True:
+            outcome = "stopping" if self.stopping.is_set() else self.once(name, work)
+            with self.lock:
+                if outcome != "ok" or name not in self.again:
+                    self.again.discard(name)
+                    del self.busy[name]
+                    return
+                self.again.discard(name)
+
+    def once(self, name: str, work: Callable[[], None]) -> str:
+        """One run and how it went: ok or failed."""
+        begin = monotonic()
+        outcome = "ok"
+        try:
+            work()
+        except StoreError as error:
+            outcome = "failed"
+            self.metrics.store_error(error.reason)
+            log.error("job %s failed, it is tried again at its next turn: %s", name, error)
+        except Exception:  # the one place where a bug is caught
+            outcome = "failed"
+            log.exception("job %s failed by a fault in the program; it is tried again at its next turn", name)
+        self.metrics.job(name, outcome, monotonic() - begin)
+        return outcome
 
     def skipped(self, event: Any) -> None:
         missed = event.code == EVENT_JOB_MISSED
+        if not missed and event.job_id in self.woken:  # its last run was just leaving: not a turn left out
+            self.due(event.job_id, SOON)
+            return
         self.metrics.skip(event.job_id, "missed" if missed else "still_running")
         if not missed:
             log.debug("job %s is still running, its turn is left out", event.job_id)

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from pydantic import AliasChoices, Field, PlainValidator, SerializeAsAny, model_validator
 
 from thresholds.calendar import WORDS, Lag
-from thresholds.kernels.scan import run_length, shares
 from thresholds.model import BoolArray, Direction, FloatArray, IntArray
 from thresholds.settings import Duration, Settings
 from thresholds.view import View
@@ -282,6 +281,8 @@ class Breadth(Condition):
 
     def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
         inner = np.where(view.tested, self.of.truth(view, direction, ease), -1).astype(np.int8)
+        from thresholds.kernels.scan import shares  # see thresholds.view: numba is not loaded at start
+
         hits, known = shares(view.panel, inner)
         enough = (hits >= self.at_least) & (hits >= self.share * known)
         return np.where(inner < 0, -1, enough & (inner == 1)).astype(np.int8)
@@ -304,13 +305,19 @@ class Lasting(Condition):
     def children(self) -> tuple[Condition, ...]:
         return (self.of,)
 
+    @staticmethod
+    def run_length(view: View, hit: BoolArray) -> NDArray[np.int32]:
+        from thresholds.kernels.scan import run_length  # see thresholds.view: numba is not loaded at start
+
+        return run_length(view.panel.start, hit, view.tested)
+
     def runs(self, view: View, direction: Direction, ease: float) -> tuple[NDArray[np.int32], Truth]:
         inner = self.of.truth(view, direction, ease)
-        return run_length(view.panel.start, inner == 1, view.tested), inner
+        return self.run_length(view, inner == 1), inner
 
     def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
         runs, inner = self.runs(view, direction, ease)
-        perhaps = run_length(view.panel.start, inner != 0, view.tested)  # had the unknown ones been true
+        perhaps = self.run_length(view, inner != 0)  # had the unknown ones been true
         return np.where(runs >= self.readings, 1, np.where(perhaps >= self.readings, -1, 0)).astype(np.int8)
 
     def measure(self, view: View, at: IntArray, direction: Direction) -> Measured | None:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from thresholds.calendar import Lag
 from thresholds.catalogue import Classified, Measure
-from thresholds.kernels.lag import lag_positions
-from thresholds.kernels.robust import RobustScores, robust_scores
 from thresholds.model import BoolArray, FloatArray, IntArray
 from thresholds.panel import Panel
+
+if TYPE_CHECKING:
+    from thresholds.kernels.robust import RobustScores
+
+# The kernels are imported where they are used: numba behind them costs a third of a second at start, and checking a
+# configuration, which reads rules, needs none of it.
 
 LOG_FLOOR = 0.005
 """Least scale of a log step: half a percent (METHODS.md 5.2, robust short-term z)."""
@@ -63,6 +67,8 @@ class View:
         """int64[n]: position of the observation compared with, -1 for none."""
         key = ("base", lag, tolerance)
         if key not in self.cache:
+            from thresholds.kernels.lag import lag_positions
+
             found = lag_positions(self.panel, self.usable, lag, tolerance)
             if self.rebased.any():
                 found[found < self.origin()] = -1
@@ -152,5 +158,7 @@ class View:
         if key not in self.cache:
             step, floor = self.steps(over)
             tested_step = np.where(self.tested | self.usable, step, np.nan)
+            from thresholds.kernels.robust import robust_scores
+
             self.cache[key] = robust_scores(self.panel.start, tested_step, self.usable, floor, window, least)
-        return cast(RobustScores, self.cache[key])
+        return cast("RobustScores", self.cache[key])
