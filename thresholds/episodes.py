@@ -124,13 +124,15 @@ def scan_episodes(
             running[city], hold[city], peak[city] = count, 0, 0.0
             out_area[count], first[count] = -1, opener
             count += 1
-        for i in range(a, b):
+        for i in range(a, b):  # before any hit of this time is taken: their order does not matter
             k = city if running[city] >= 0 else area[i]
-            if running[k] >= 0 and opens[i] and last[running[k]] < now and further(score[i], peak[k]):
+            if running[k] >= 0 and opens[i] and further(score[i], peak[k]):
                 end[running[k]], how[running[k]] = now, 3
                 running[k], hold[k], peak[k] = count, 0, 0.0
                 out_area[count], first[count] = -1 if k == city else area[i], i
                 count += 1
+        for i in range(a, b):
+            k = city if running[city] >= 0 else area[i]
             if running[k] < 0:
                 back = (now <= quiet[k] and score[i] <= peak[k]) or (now <= quiet[city] and score[i] <= peak[city])
                 if back or not opens[i]:
