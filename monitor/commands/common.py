@@ -49,9 +49,7 @@ def progress(text: str, total: int) -> Iterator[Callable[[int], None]]:
     if not sys.stderr.isatty():
         yield lambda _: None
         return
-    from rich.console import Console
-    from rich.progress import Progress
+    from tqdm import tqdm
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(text, total=total or None)
-        yield lambda n: bar.advance(task, n)
+    with tqdm(desc=text, total=total or None, unit="B", unit_scale=True, leave=False) as bar:
+        yield lambda n: bar.update(n - bar.n)
