@@ -84,6 +84,7 @@ def test_filters_are_all_applied(running: Running, reader: httpx.Client) -> None
     assert found(min_rank=3) == {"red"}
     assert found(state=["over"]) == {"over"}
     assert found(to="2026-02-28") == {"old"}
+    assert found(from_="2026-03-02", to="2026-03-02") == {"up", "down", "data", "red", "over"}
     assert found(from_="2026-03-02", state="open", item="大米", direction="up", kind="move") == {"up"}
     assert found(from_="2026-03-02T08:30:00", to="2026-03-02T08:30:00+08:00") >= {"up", "red"}
     assert found(from_="2026-03-03") == set()
