@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from alerts.notify import Change as AnyChange
 from alerts.notify import Composed, NotifyOptions, Target, compose
 from alerts.roster import Contact, Duty, Person, Roster, Shift
 from thresholds.model import Direction, Finding, Flag, Grade, Kind
@@ -94,7 +95,7 @@ PHONE = duty(("hook", "100"))
 
 
 def told_of(
-    changes: Iterable[Change],
+    changes: Iterable[AnyChange],
     roster: Roster = PHONE,
     *,
     told: Mapping[str, Sequence[Target]] | None = None,
