@@ -45,11 +45,15 @@ def database(config: Config) -> Iterator[Database]:
 
 @contextmanager
 def progress(text: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar over `total` steps on standard error; silent where that is no terminal. Yields `advance(n)`."""
+    """A progress bar over `total` steps on standard error; silent where that is no terminal. Yields `show(done)`."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return
     from tqdm import tqdm
 
     with tqdm(desc=text, total=total or None, unit="B", unit_scale=True, leave=False) as bar:
-        yield lambda n: bar.update(n - bar.n)
+
+        def show(n: int) -> None:
+            bar.update(n - bar.n)
+
+        yield show
