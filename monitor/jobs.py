@@ -133,5 +133,9 @@ def picture(app: App) -> None:
 
 
 def tidy(app: App) -> None:
-    """Forget answers that no repeat will ask for any more."""
-    batches.forget_answers(app.db, app.clock() - ANSWERS_KEPT)
+    """Forget answers that no repeat will ask for any more; expire messages to channels that are gone."""
+    now = app.clock()
+    batches.forget_answers(app.db, now - ANSWERS_KEPT)
+    for expired in outbox.tidy(app.db, None, now, app.config.alerts.retry).expired:
+        app.metrics.gave_up(expired.channel, "expired")
+        log.error("a message to channel %s expired unsent; see its flag for who was not told", expired.channel)

@@ -87,6 +87,12 @@ def detect(
             panel, classified, policy, int(now.timestamp()), cadences=known, axis=axis, zone=zone
         )
     result.flags.sort(key=lambda f: (f.first_flagged, f.item, f.area, f.kind, f.direction, f.id))
+    by_id = {f.id: f for f in reversed(result.flags)}
+    if len(by_id) < len(result.flags):  # a fault of ours: say so, and let the other flags through
+        result.failed["flag_id"] = (
+            f"{len(result.flags) - len(by_id)} flags had the id of another one and were left out"
+        )
+        result.flags = [f for f in result.flags if by_id[f.id] is f]
     return result
 
 

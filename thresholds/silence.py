@@ -264,7 +264,15 @@ def silence_flag(
     over = resumed <= now
     nothing = float("nan")
     return Flag(
-        id=flag_id(Kind.SILENCE, plan, key.item, area, Direction.NONE, start, ",".join(points)),
+        id=flag_id(
+            Kind.SILENCE,
+            plan,
+            key.item,
+            area,
+            Direction.NONE,
+            start,
+            ",".join(sorted(repr(panel.keys[s]) for s in numbers)),
+        ),
         kind=Kind.SILENCE,
         plan=plan.id if plan else "",
         plan_version=plan.version if plan else "",
