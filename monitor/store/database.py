@@ -49,6 +49,7 @@ class Database:
         self._writer = engine.execution_options(write=True)
         self._busy_timeout = busy_timeout
         self._writing = threading.Lock()
+        self._refused = False
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -56,8 +57,22 @@ class Database:
 
         On SQLite it takes the write lock at once (BEGIN IMMEDIATE), so what it reads cannot change until it commits.
         """
-        with self._turn(), translated(self.path), self._writer.begin() as connection:
-            yield connection
+        with self._turn():
+            self._start_afresh_where_writing_was_refused()
+            try:
+                with translated(self.path), self._writer.begin() as connection:
+                    yield connection
+            except StoreError as error:
+                self._refused = error.reason == "readonly"
+                raise
+
+    def _start_afresh_where_writing_was_refused(self) -> None:
+        """SQLite opens a file that cannot be written for reading only. Such a connection never writes again, even
+        when the file can be: so after a refusal the next transaction has new connections."""
+        if self._refused and self.path is not None:
+            self.engine.dispose()
+            _make_writable(self.path)
+            self._refused = False
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -99,7 +114,7 @@ def open_database(
     """
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":
-        database = _open_sqlite(parsed, base or Path.cwd(), busy_timeout)
+        database = _open_sqlite(parsed, base or Path.cwd(), busy_timeout, writing=migrate)
     else:
         database = _open_postgresql(parsed, busy_timeout)
     try:
@@ -154,9 +169,11 @@ def to_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def _open_sqlite(url: URL, base: Path, busy_timeout: float) -> Database:
+def _open_sqlite(url: URL, base: Path, busy_timeout: float, *, writing: bool) -> Database:
     path = (base / str(url.database)).absolute()
     _create_file(path)
+    if writing and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        raise explained("readonly", path, PermissionError("the file or its folder"))
     engine = create_engine(
         url.set(drivername="sqlite+pysqlite", database=str(path)),
         connect_args={"timeout": busy_timeout},
@@ -202,6 +219,14 @@ def _create_file(path: Path) -> None:
             f"The database {path} cannot be created ({error.strerror}). Check that the folder exists, that there is"
             " room and that this user may write there.",
         ) from error
+
+
+def _make_writable(path: Path) -> None:
+    """SQLite gives the files beside the database its permissions of that moment: undo that it was read-only then."""
+    if os.access(path, os.W_OK):
+        for beside in (path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+            with suppress(OSError):
+                beside.chmod(path.stat().st_mode)
 
 
 def _use_write_ahead_log(path: Path, busy_timeout: float) -> None:
