@@ -99,6 +99,8 @@ def parse(value: object) -> Condition:
     name = table.get("kind")
     if name is None and len(table) == 1 and next(iter(table)) in ("all", "any", "not"):
         name = next(iter(table))
+    if name is None:
+        raise ValueError(f"the key 'kind' is missing|Add it: one of {', '.join(KINDS)}")
     kind = KINDS.get(str(name))
     if kind is None:
         raise ValueError(f"the kind of condition {name!r} is unknown|Use one of {', '.join(KINDS)}")

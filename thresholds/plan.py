@@ -14,7 +14,7 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from thresholds.catalogue import SHIPPED as SHIPPED_CATALOGUE
 from thresholds.catalogue import Catalogue, load_catalogue
@@ -104,6 +104,14 @@ class Plan(Settings):
     domain: Literal["price", "finance"]
     source: Source
     grades: tuple[PlanGrade, ...] = Field(min_length=1)
+
+    @field_validator("grades")
+    @classmethod
+    def ranks_once(cls, grades: tuple[PlanGrade, ...]) -> tuple[PlanGrade, ...]:
+        ranks = [g.rank for g in grades]
+        if twice := sorted({r for r in ranks if ranks.count(r) > 1}):
+            raise ValueError(f"the rank {twice[0]} is used twice|Number the grades from 1, the lowest, upwards")
+        return grades
 
     def grade(self, rank: int) -> Grade:
         """The grade of `rank` in this plan's words; NO_GRADE for 0. Raises KeyError for a rank it does not have."""

@@ -195,6 +195,7 @@ MEANT = {
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "finite_number"), NUMBER),
     **dict.fromkeys(("bool_type", "bool_parsing"), YES_OR_NO),
     "string_type": "text in quotation marks is meant here",
+    "too_short": "the list is empty, at least one entry is needed",
 }
 """pydantic's words for a value of the wrong type, in words for people who write TOML"""
 

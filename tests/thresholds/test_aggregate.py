@@ -59,7 +59,7 @@ def test_a_point_that_drops_out_moves_nothing() -> None:
     assert found.n_points.tolist() == [3] * 8 + [2] * 12  # three of its own intervals
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 30), st.floats(0.1, 100)), min_size=2, max_size=6))
 def test_points_that_come_and_go_at_constant_prices_never_move_the_mean(stays: list[tuple[int, int, float]]) -> None:
     """Whoever joins or leaves whenever: as long as one constant price stands, the mean does not move at all."""
@@ -159,7 +159,7 @@ def test_a_single_point_keeps_its_suspects_beside_averaged_areas() -> None:
     assert found.panel.value[:2].tolist() == [4, 40]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(st.lists(st.floats(1, 50), min_size=1, max_size=12), st.integers(0, 10), st.integers(0, 2)),

@@ -135,7 +135,7 @@ HITS = st.lists(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(HITS, st.sampled_from([2, 4, 5]))
 def test_the_machine_does_what_the_slow_one_does(hits: list[Hit], n_areas: int) -> None:
     """Hold, hysteresis, refractory, widening, merging, further moves: the same episodes from the same hits."""
@@ -156,7 +156,7 @@ def test_the_machine_does_what_the_slow_one_does(hits: list[Hit], n_areas: int) 
     assert sorted(found) == sorted(expected)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(HITS, st.integers(1, 12))
 def test_what_comes_later_changes_no_episode_that_began_before(hits: list[Hit], cut: int) -> None:
     """Cut at any time: the same episodes had begun, and those that had ended had ended the same."""

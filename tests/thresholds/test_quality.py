@@ -195,7 +195,7 @@ def test_a_reviewers_data_error_is_excluded_without_a_flag() -> None:
     assert flags == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.lists(st.sampled_from([3.2, 3.3, 6.4, 32.0, 0.33, 0.0, 4.5]), min_size=1, max_size=25),

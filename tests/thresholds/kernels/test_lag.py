@@ -88,7 +88,7 @@ def panel_from(many: list[list[int]]) -> Panel:
 
 
 @pytest.mark.parametrize("lag", CALENDAR_LAGS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(DAYS, min_size=1, max_size=3))
 def test_positions_are_those_of_pandas_per_series(lag: Lag, many: list[list[int]]) -> None:
     """For every series the same as `reindex(method='ffill', tolerance=…)` at the lagged dates."""
@@ -102,7 +102,7 @@ def test_positions_are_those_of_pandas_per_series(lag: Lag, many: list[list[int]
         assert found[part].tolist() == expected.astype(int).tolist()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(DAYS, st.lists(st.booleans(), min_size=120, max_size=120), st.sampled_from(list(Lag)), st.integers(0, 40))
 def test_positions_skip_what_is_not_usable(days: list[int], good: list[bool], lag: Lag, tolerance: int) -> None:
     """With suspects left out the same as `merge_asof` on the usable rows alone, for every lag and tolerance."""

@@ -52,7 +52,7 @@ STEP = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(STEP, min_size=1, max_size=90),
     st.lists(st.booleans(), min_size=90, max_size=90),

@@ -1,0 +1,206 @@
+"""Plans, rule packs and catalogues: every fault at once; what is shipped is right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.thresholds.build import shipped
+from thresholds.model import NO_GRADE, Grade
+from thresholds.plan import Policy, load_policy
+from thresholds.settings import Fault
+
+BAD = Path(__file__).parents[1] / "data" / "bad_plans"
+FAULTY = sorted(BAD.glob("*.toml")) + sorted(p for p in BAD.iterdir() if p.is_dir())
+
+PACK = """
+kind = "rules"
+id = "own"
+title = "自定"
+version = "1"
+enabled = true
+effect = "candidate"
+source = {{ title = "本市规定", place = "本市", year = "2026", mark = "S", borrowed = false }}
+{extra}
+[[rules]]
+id = "own/1"
+title = "一周涨三成"
+{rule}
+when = {{ kind = "change", over = "1w", percent = 30 }}
+"""
+PLAN = """
+kind = "plan"
+id = "{id}"
+title = "某市预案"
+version = "1"
+domain = "price"
+source = {{ title = "某市预案", place = "某市", year = "2026", mark = "S", borrowed = false }}
+grades = [
+    {{ rank = 1, label = "IV", name = "四级", colour = "蓝", numeric = {first} }},
+    {{ rank = 2, label = "III", name = "三级", colour = "黄", numeric = true }},
+]
+"""
+
+
+def expected(path: Path) -> list[str]:
+    """The messages that a faulty file names in its first lines."""
+    text = path.read_text("utf-8") if path.is_file() else (path / "expected.txt").read_text("utf-8")
+    return sorted(
+        line.removeprefix("# fault: ").strip() for line in text.splitlines() if line.startswith("# fault: ")
+    )
+
+
+def faults_of(folder: Path, **options: object) -> list[str]:
+    policy, faults = load_policy([folder], **options)  # type: ignore[arg-type]  # as in load_policy
+    assert (policy is None) == bool(faults)
+    return sorted(map(str, faults))
+
+
+@pytest.mark.parametrize("faulty", FAULTY, ids=lambda p: p.stem)
+def test_each_fault_is_named_with_place_and_remedy(faulty: Path, tmp_path: Path) -> None:
+    """One tiny file per fault (or a folder of files): exactly the messages that it announces, no other."""
+    catalogues = []
+    for path in [faulty] if faulty.is_file() else sorted(faulty.glob("*.toml")):
+        text = path.read_bytes()
+        if b'kind = "catalogue"' in text:
+            catalogues.append(path)
+        else:
+            (tmp_path / path.name).write_bytes(text)
+    got = [
+        f.replace(f"{faulty.parent}/", "").replace(f"{faulty}/", "")
+        for f in faults_of(tmp_path, catalogues=catalogues)
+    ]
+    assert expected(faulty), f"{faulty.name} names no expected message: got {got}"
+    assert got == expected(faulty)
+
+
+def test_all_faults_come_at_once(tmp_path: Path) -> None:
+    """Several files with several faults each: one run names all of them."""
+    (tmp_path / "a.toml").write_text(PACK.format(extra="effekt = 1", rule="rank = 77"), "utf-8")
+    (tmp_path / "b.toml").write_text("kind =", "utf-8")
+    (tmp_path / "c.toml").write_text('kind = "recipe"', "utf-8")
+    names = [f.split(":")[0] for f in faults_of(tmp_path, enable=["nobody"], plans=["nowhere"])]
+    assert names == ["a.toml", "a.toml", "b.toml", "c.toml", "config.toml", "config.toml"]
+
+
+@pytest.mark.parametrize("rank", [2, 3])
+def test_no_number_proposes_grade_two_or_one_of_the_price_plan(rank: int, tmp_path: Path) -> None:
+    """P13: II and I are legal facts; a pack that would propose them by percentage is refused, with the basis."""
+    (tmp_path / "own.toml").write_text(PACK.format(extra="", rule=f"rank = {rank}"), "utf-8")
+    (fault,) = faults_of(tmp_path)
+    assert fault.startswith("own.toml: rules[1].rank: grade I")
+    assert "recorded decision" in fault
+    assert "国务院" in fault
+
+
+def test_ranks_are_judged_by_the_plan_in_force(tmp_path: Path) -> None:
+    """Another city's plan may let numbers raise its grade III: the shipped plan that is not in force has no say."""
+    (tmp_path / "own.toml").write_text(PACK.format(extra="", rule="rank = 2"), "utf-8")
+    (tmp_path / "plan.toml").write_text(PLAN.format(id="price-other", first="true"), "utf-8")
+    policy, faults = load_policy([tmp_path], plans=["price-other"])
+    assert policy is not None, faults
+    assert policy.plan_of("price") is not None
+
+
+def test_a_pack_that_is_off_is_not_held_against_a_plan(tmp_path: Path) -> None:
+    """The shipped ladder proposes rank 1; a plan without a numeric rank 1 still loads while the ladder is off."""
+    (tmp_path / "plan.toml").write_text(PLAN.format(id="price-other", first="false"), "utf-8")
+    policy, _ = load_policy([tmp_path], plans=["price-other"])
+    assert policy is not None
+    policy, faults = load_policy([tmp_path], plans=["price-other"], enable=["ladder-30-50-100"])
+    assert policy is None
+    assert {f.file for f in faults} == {"ladder-30-50-100.toml"}
+
+
+def test_what_is_shipped_loads_without_a_fault() -> None:
+    """Packs 1, 2 and the statistical watch are on, the ladder is off (THRESHOLDS 8)."""
+    assert [p.id for p in shipped().packs] == ["ndrc-report", "stat-robust", "zj2004-cumulative"]
+    assert "ladder-30-50-100" in [p.id for p in shipped(("ladder-30-50-100",)).packs]
+    assert sorted(shipped().plans) == ["finance", "price"]
+
+
+@pytest.mark.parametrize("folder", [Path(__file__).parents[2] / "thresholds" / "plans"])
+def test_every_shipped_rule_names_its_source(folder: Path) -> None:
+    """Title, place, year and mark; what is borrowed says so; from memory nothing is switched on."""
+    policy = shipped(("ladder-30-50-100",))
+    assert len(policy.packs) == len([p for p in folder.glob("*.toml") if 'kind = "rules"' in p.read_text("utf-8")])
+    for pack in policy.packs:
+        source = pack.source
+        assert all((source.title, source.place, source.year, source.mark))
+        assert source.borrowed or source.mark in ("S", "P")
+        assert not (pack.enabled and source.mark.startswith("M"))
+
+
+def test_the_price_plan_has_three_grades_of_which_one_is_numeric() -> None:
+    """III, II, I (P13); the finance plan has four, of which the lowest (G2)."""
+    price, finance = shipped().plans["price"], shipped().plans["finance"]
+    assert [(g.rank, g.label, g.numeric) for g in price.grades] == [
+        (1, "III", True),
+        (2, "II", False),
+        (3, "I", False),
+    ]
+    assert [(g.rank, g.label, g.colour) for g in finance.grades] == [
+        (1, "IV", "蓝"),
+        (2, "III", "黄"),
+        (3, "II", "橙"),
+        (4, "I", "红"),
+    ]
+    assert price.grade(1) == Grade(1, "III", "")
+    assert price.grade(0) == NO_GRADE
+    with pytest.raises(KeyError):
+        price.grade(4)
+
+
+def version(**options: object) -> str:
+    policy, faults = load_policy(**options)  # type: ignore[arg-type]  # as in load_policy
+    assert policy is not None, faults
+    return policy.version
+
+
+def test_the_version_is_that_of_the_content(tmp_path: Path) -> None:
+    """Any change of a file, of a catalogue, or of what is switched on gives the policy another version."""
+    (tmp_path / "own.toml").write_text(PACK.format(extra="", rule=""), "utf-8")
+    catalogue = tmp_path / "more" / "catalogue.toml"
+    catalogue.parent.mkdir()
+    catalogue.write_text('kind = "catalogue"', "utf-8")
+    seen = [version(), version(enable=["ladder-30-50-100"]), version(disable=["stat-robust"])]
+    seen += [version(folders=[tmp_path]), version(folders=[tmp_path], catalogues=[catalogue])]
+    catalogue.write_text('kind = "catalogue"\nclasses = [{ name = "特产" }]', "utf-8")
+    seen.append(version(folders=[tmp_path], catalogues=[catalogue]))
+    (tmp_path / "own.toml").write_text(PACK.format(extra="", rule="rank = 1"), "utf-8")
+    seen.append(version(folders=[tmp_path]))
+    assert len(set(seen)) == len(seen)
+    assert version() == version() == seen[0]
+
+
+def test_dates_limit_when_a_pack_is_in_force(tmp_path: Path) -> None:
+    """`valid_from` and `valid_until` are read as dates."""
+    (tmp_path / "own.toml").write_text(
+        PACK.format(extra="valid_from = 2026-01-02\nvalid_until = 2026-01-03", rule=""), "utf-8"
+    )
+    policy, faults = load_policy([tmp_path])
+    assert isinstance(policy, Policy), faults
+    own = next(p for p in policy.packs if p.id == "own")
+    assert str(own.valid_from) == "2026-01-02"
+    assert str(own.valid_until) == "2026-01-03"
+
+
+def test_choices_of_the_installation_are_checked(tmp_path: Path) -> None:
+    """A plan or pack that does not exist, two plans for one domain, a pack both on and off, a missing folder."""
+    (tmp_path / "plan.toml").write_text(PLAN.format(id="price-other", first="true"), "utf-8")
+    _, faults = load_policy(
+        [tmp_path, tmp_path / "nowhere"],
+        plans=["price-daqing", "price-other", "cyber"],
+        enable=["qd2014", "stat-robust"],
+        disable=["stat-robust"],
+        shown="my.toml",
+    )
+    assert {f.key: f.remedy for f in faults if isinstance(f, Fault)} == {
+        "detection.plan_folders": "Correct the path",
+        "detection.plans[2]": "Keep one plan per domain",
+        "detection.plans[3]": "Known plans: finance-luohe, price-daqing, price-other",
+        "detection.enable": "Remove it from one of the lists",
+        "detection.enable[1]": "Known packs: ladder-30-50-100, ndrc-report, stat-robust, zj2004-cumulative",
+    }
+    assert {f.file for f in faults} == {"my.toml"}
