@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from hypothesis import settings
 
-settings.register_profile("core")
+settings.register_profile("core", deadline=None)
 settings.load_profile("core")
