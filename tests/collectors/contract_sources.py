@@ -160,16 +160,25 @@ class HttpCsv(Http):
 
 
 class HttpPaged(Http):
-    """One quote to a page, newest first, and each page stored by itself."""
+    """What is new since a time, one quote to a page, newest first, and each page stored by itself."""
 
-    options = MappingProxyType({"format": "json", "rows": "rows", "paging": {"kind": "page", "param": "page"}})
+    options = MappingProxyType(
+        {
+            "format": "json",
+            "rows": "rows",
+            "paging": {"kind": "page", "param": "page"},
+            "params": {"since": "{since:epoch}"},
+            "overlap": "3h",
+        }
+    )
 
     def prepare(self, request: pytest.FixtureRequest) -> None:
         request.getfixturevalue("monkeypatch").setattr(http_json, "FLUSH_ROWS", 1)
 
     def answer(self, exchange: Exchange, quotes: Sequence[Quote]) -> None:
         number = int(exchange.params["page"])
-        newest_first = sorted(quotes, key=lambda q: q.at, reverse=True)
+        asked = [q for q in quotes if q.at.timestamp() >= int(exchange.params["since"])]
+        newest_first = sorted(asked, key=lambda q: q.at, reverse=True)
         exchange.json({"rows": [q.row() for q in newest_first[number - 1 : number]]})
 
 

@@ -124,9 +124,9 @@ def test_new_and_corrected_quotes_come_with_the_next_fetch(
     held = quotes(now)
     source.holds(held)
     collect(sqlite_db, source.collector(), now)
-    corrected = replace(held[-1], value=99.5)
+    corrected = replace(held[-4], value=99.5)  # an hour older than the newest
     new = [Quote(now, "鸡蛋", "三号", 10.25), Quote(now, "大米", "一号", 5.75)]
-    source.holds([*held[:-1], corrected, *new])
+    source.holds([*held[:-4], corrected, *held[-3:], *new])
     collect(sqlite_db, source.collector(), now + timedelta(hours=1))
     assert stored(sqlite_db) == expected([*held, corrected, *new])
 

@@ -110,6 +110,8 @@ def test_a_long_range_is_asked_in_pieces_that_give_the_same_and_go_on_after_an_i
 @real
 def test_asking_again_at_an_odd_second_gives_the_same_points(prometheus: RealPrometheus) -> None:
     whole = fetch(prometheus.url)
+    anew = fetch(prometheus.url, NOW + timedelta(seconds=37))
+    assert all(at % 60 == 0 for one in anew for at in one.batch.at)
     again = fetch(prometheus.url, NOW + timedelta(seconds=37), whole[-1].cursor, overlap="10m")
     assert points(again).items() <= points(whole).items()
     assert again[-1].stale_since == datetime.fromtimestamp(int(whole[-1].batch.at.max()), UTC)
