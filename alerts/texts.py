@@ -134,7 +134,7 @@ def facts_of(what: str, flag: Flag, *, public_url: str, zone: ZoneInfo, demo: bo
         what=what,
         change=CHANGES.get(what, what),
         kind=KINDS.get(flag.kind, str(flag.kind)),
-        item=one_line(flag.item) or "（未命名）",
+        item=one_line(flag.item) or "全部品种",  # a silent point is a flag about no single item
         where=where_of(flag),
         direction=DIRECTIONS.get(flag.direction, ""),
         percent=percent_of(flag),

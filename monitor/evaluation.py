@@ -17,6 +17,7 @@ from monitor.memory import Held, Memory
 from monitor.metrics import Metrics
 from monitor.store import outbox, people
 from monitor.store.database import Database
+from monitor.store.demo import is_demo_source
 from monitor.store.dirty import Dirty, dirty_series
 from monitor.store.flags import FlagChange, save_evaluation
 from thresholds.catalogue import Catalogue
@@ -28,9 +29,7 @@ if TYPE_CHECKING:  # numba behind it is loaded when the first evaluation runs, n
 
 log = logging.getLogger(__name__)
 
-DEMO = "演示"
-"""series whose source begins so hold simulated values"""
-AGAIN = timedelta(days=3)
+AGAIN = timedelta(days=30)
 """how long after its resumption a silence is still looked at by the watch, so that its end is written down"""
 ITEMS_AT_ONCE = 200
 
@@ -91,14 +90,14 @@ class Evaluation:
     ) -> list[FlagChange]:
         from thresholds.detect import detect  # numba and its kernels: loaded when first needed, not at start
 
-        panel, held = self.memory.panel(items)
+        panel, _ = self.memory.panel(items)
         detection = detect(
             panel,
             self.policy,
             now,
-            cadences=cadences(held, self.config.source, self.policy.catalogue),
             city=self.config.installation.city,
             zone=self.config.zone,
+            silence=False,
         )
         self.metrics.evaluation(detection.seconds)
         for rule, error in detection.failed.items():
@@ -112,6 +111,7 @@ class Evaluation:
             dirty=marks,
             now=now,
             notify=self.notifier(now),
+            kinds=(Kind.MOVE, Kind.DATA),
         )
 
     def watch(self, now: datetime) -> list[FlagChange]:
@@ -132,7 +132,7 @@ class Evaluation:
                 zone=self.config.zone,
                 resumed_since=int((now - AGAIN).timestamp()),
             )
-            items = set(self.memory.by_item)
+            items = {*self.memory.by_item, ""}  # a silent point is a flag about no single item
             return save_evaluation(
                 self.db,
                 flags,
@@ -170,8 +170,12 @@ class Evaluation:
         return notify
 
     def is_demo(self, flag: Flag) -> bool:
-        ids = self.memory.by_item.get(flag.item, ())
-        return any(self.memory.series[i].source.startswith(DEMO) for i in ids)
+        """Whether a flag rests on simulated data; one about no single item is judged by its points."""
+        if flag.item:
+            held = [self.memory.series[i] for i in self.memory.by_item.get(flag.item, ())]
+        else:
+            held = [h for h in self.memory.series.values() if h.key.point in flag.points]
+        return any(is_demo_source(h.source) for h in held)
 
 
 CONSEQUENCES = {

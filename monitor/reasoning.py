@@ -42,7 +42,7 @@ def what(flag: Flag, zone: ZoneInfo) -> str:
     known = ""
     if flag.first_flagged > flag.start:
         known = f"，{local(flag.first_flagged, zone)}的观测值到达时判定"
-    return f"{flag.item}（{area}{place}）：{kind}，自{local(flag.start, zone)}起{known}。"
+    return f"{flag.item or '全部品种'}（{area}{place}）：{kind}，自{local(flag.start, zone)}起{known}。"
 
 
 def measured(finding: Finding, zone: ZoneInfo) -> str:

@@ -56,12 +56,14 @@ def detect(
     axis: IntArray | None = None,
     city: str = CITY,
     zone: tzinfo = SHANGHAI,
+    silence: bool = True,
 ) -> Detection:
     """Evaluate `panel` as seen at `now`.
 
     cadences  configured reporting intervals by series number; others are taken from the series
     axis      int64, rising: times at which somebody looked, for silence in replay (None: all the time)
     city      name of the whole area, for flags on several areas
+    silence   false where `panel` holds some items only: who is silent is judged over all of them
     """
     result = Detection()
     if not len(panel):
@@ -81,11 +83,12 @@ def detect(
     with result.stage("grading"):
         result.flags += grade_moves(found, areas, points, policy, city)
         result.flags += data_flags(panel, gated, classified, policy)
-    with result.stage("silence"):
-        known = cadences or {}
-        result.flags += silence_flags(
-            panel, classified, policy, int(now.timestamp()), cadences=known, axis=axis, zone=zone
-        )
+    if silence:
+        with result.stage("silence"):
+            known = cadences or {}
+            result.flags += silence_flags(
+                panel, classified, policy, int(now.timestamp()), cadences=known, axis=axis, zone=zone
+            )
     result.flags.sort(key=lambda f: (f.first_flagged, f.item, f.area, f.kind, f.direction, f.id))
     by_id = {f.id: f for f in reversed(result.flags)}
     if len(by_id) < len(result.flags):  # a fault of ours: say so, and let the other flags through

@@ -18,6 +18,8 @@ from thresholds.plan import Policy
 from thresholds.quality import Doubt, Gate, Status
 from thresholds.wording import Shown, data_reason, number, silence_reason
 
+WHOLE_POINT = 3
+"""Items of a point that fall silent together from which it is the point that is silent."""
 GATE_VERSION = "1"
 """Of the data gate and the silence watch; raised when their decisions change."""
 
@@ -209,7 +211,11 @@ def silence_flags(
     zone: tzinfo,
     resumed_since: int = 0,
 ) -> list[Flag]:
-    """One flag per item, area and expected time; points that fell silent together are one flag.
+    """One flag per silent point, or per item and area where a point goes on with other items.
+
+    A point of which three items or more fall silent together is one flag, about no single item: the telephone call
+    that it asks for is one. The other silences are one flag per item and area, for all points of one expected time.
+    So `panel` must hold all series that are watched, not those of some items only.
 
     `axis` holds the times at which somebody looked (replay: the times of the input); a silence is first flagged at
     the first of them after it was overdue, and is not known where there is none. Without `axis` that is the overdue
@@ -217,16 +223,30 @@ def silence_flags(
     """
     found = silences(panel, now, cadences)
     known = found.overdue if axis is None else next_time(axis, found.overdue)
-    together: dict[tuple[str, str, int, int], list[int]] = {}
-    for k in np.flatnonzero((known <= now) & (known < found.resumed)).tolist():
-        s = int(found.series[k])
-        same = (panel.keys[s].item, panel.areas[s], int(found.expected[k]) // DAY, int(known[k]))
-        together.setdefault(same, []).append(k)
+    rows = np.flatnonzero((known <= now) & (known < found.resumed)).tolist()
     return [
-        silence_flag(panel, classified, policy, now, found, known, rows, zone)
-        for rows in together.values()
-        if max(int(found.resumed[k]) for k in rows) >= resumed_since
+        silence_flag(panel, classified, policy, now, found, known, group, zone)
+        for group in together(panel, found, known, rows)
+        if max(int(found.resumed[k]) for k in group) >= resumed_since
     ]
+
+
+def together(panel: Panel, found: Silences, known: IntArray, rows: Sequence[int]) -> list[list[int]]:
+    """Rows of `found` that are one flag: first whole points, then points of one item."""
+    points: dict[tuple[str, str, int, int], list[int]] = {}
+    items: dict[tuple[str, str, int, int], list[int]] = {}
+    for k in rows:
+        s = int(found.series[k])
+        day = int(found.expected[k]) // DAY
+        points.setdefault((panel.areas[s], panel.keys[s].point, day, int(known[k])), []).append(k)
+    groups: list[list[int]] = []
+    for (area, _, day, at), group in points.items():
+        if len({panel.keys[int(found.series[k])].item for k in group}) >= WHOLE_POINT:
+            groups.append(group)
+            continue
+        for k in group:
+            items.setdefault((panel.keys[int(found.series[k])].item, area, day, at), []).append(k)
+    return groups + list(items.values())
 
 
 def next_time(axis: IntArray, after: IntArray) -> IntArray:
@@ -252,7 +272,9 @@ def silence_flag(
     flagged = min(int(known[k]) for k in rows)
     resumed = max(int(found.resumed[k]) for k in rows)
     last = min(int(found.last[k]) for k in rows)
-    shown = Shown(key.item, "", key.unit, area, points)
+    items = sorted({panel.keys[s].item for s in numbers})
+    item = items[0] if len(items) < WHOLE_POINT else ""
+    shown = Shown(item or f"{len(items)}个品种", "", key.unit, area, points)
     day = utc(last).astimezone(zone).date().isoformat()
     every = int(found.every[rows[0]]) / DAY
     reason = silence_reason(shown, day, every)
@@ -267,7 +289,7 @@ def silence_flag(
         id=flag_id(
             Kind.SILENCE,
             plan,
-            key.item,
+            item,
             area,
             Direction.NONE,
             start,
@@ -278,7 +300,7 @@ def silence_flag(
         plan_version=plan.version if plan else "",
         rule="silence/cadence",
         rule_version=GATE_VERSION,
-        item=key.item,
+        item=item,
         point=points[0] if len(points) == 1 else "",
         area=area,
         direction=Direction.NONE,

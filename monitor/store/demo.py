@@ -23,10 +23,13 @@ def is_demo_source(source: str) -> bool:
 
 
 def demo_places(db: Database, items: Collection[str]) -> set[tuple[str, str, str]]:
-    """Where the simulated series of these items are."""
+    """Where the simulated series of these items are; the item "" stands for all items of a point."""
     every, c = sorted(items), series.c
     found: set[tuple[str, str, str]] = set()
     with db.connect() as connection:
+        if "" in items:
+            anywhere = select(c.area, c.point).distinct().where(c.source.startswith(PREFIX))
+            found.update(("", area, point) for area, point in connection.execute(anywhere))
         for start in range(0, len(every), CHUNK):
             query = select(c.item, c.area, c.point).distinct()
             query = query.where(c.item.in_(every[start : start + CHUNK]), c.source.startswith(PREFIX))
