@@ -107,9 +107,9 @@ def found(
     return detection
 
 
-def moves(observations: Sequence[Observation] | Panel, *rules: dict[str, Any], **options: Any) -> list[Flag]:
-    """Flags of kind move under these rules, in order of first flagging."""
-    return [f for f in found(observations, policy_of(*rules), **options).flags if f.kind is Kind.MOVE]
+def moves(observations: Sequence[Observation] | Panel, *rules: dict[str, Any], **keys: Any) -> list[Flag]:
+    """Flags of kind move under these rules, in order of first flagging; `keys` are those of the pack."""
+    return [f for f in found(observations, policy_of(*rules, **keys)).flags if f.kind is Kind.MOVE]
 
 
 def view_of(observations: Sequence[Observation] | Panel) -> View:
