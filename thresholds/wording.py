@@ -58,9 +58,10 @@ def percent(x: float) -> str:
 def move_reason(shown: Shown, direction: Direction, rule: Rule, pack: Pack, measured: Measured | None, k: int) -> str:
     """Two sentences for a flag of kind move; `k` is the row in `measured`."""
     unit = shown.unit
-    source = f"《{pack.source.title}》" if not pack.source.title.startswith("《") else pack.source.title
-    if "《" in pack.source.title:
-        source = pack.source.title
+    own = (
+        pack.source.mark == "P" or "《" in pack.source.title
+    )  # no document of that name, or its name is marked already
+    source = pack.source.title if own else f"《{pack.source.title}》"
     borrowed = "，借用标准" if pack.source.borrowed else ""
     law = (
         f"依据：{rule.title}（{source}，{pack.source.place}{pack.source.year}年{borrowed}），{EFFECTS[pack.effect]}。"
