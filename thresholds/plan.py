@@ -18,7 +18,7 @@ from pydantic import Field, field_validator
 
 from thresholds.catalogue import SHIPPED as SHIPPED_CATALOGUE
 from thresholds.catalogue import Catalogue, load_catalogue
-from thresholds.conditions import AnyCondition
+from thresholds.kinds import AnyCondition
 from thresholds.model import NO_GRADE, Direction, Grade
 from thresholds.settings import Fault, Settings, read_toml, validate
 

@@ -1,0 +1,13 @@
+"""All kinds of conditions that rules may use: importing this module registers them.
+
+A new detector is a module with a kernel and a module with its condition (`@condition`); its name is added here.
+"""
+
+from __future__ import annotations
+
+from thresholds import conditions
+from thresholds.conditions import KINDS, AnyCondition
+
+MODULES = (conditions,)
+
+__all__ = ["KINDS", "MODULES", "AnyCondition"]
