@@ -19,7 +19,6 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
-    UniqueConstraint,
     text,
 )
 
@@ -46,7 +45,9 @@ series = Table(
     Column("area", Text, nullable=False, server_default=""),
     Column("source", Text, nullable=False, server_default=""),
     Column("first_seen_at", BigInteger, nullable=False),
-    UniqueConstraint("item", "spec", "unit", "channel", "point"),
+    # Of the five parts together: as they are, they may be longer than PostgreSQL takes into an index.
+    Column("key_hash", Text, nullable=False, unique=True),
+    Index("ix_series_item", "item"),
 )
 
 batch = Table(

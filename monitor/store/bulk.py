@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -72,6 +73,12 @@ class Bulk(Protocol):
 
     def mark_dirty(self, connection: Connection, series_id: IntArray, since_at: IntArray, now: int) -> None:
         """Have series (each given once) evaluated from `since_at` on: earliest time, first mark, one more stamp."""
+
+
+def key_hash(key: SeriesKey) -> str:
+    """What stands for the five parts of a key in the index. None of them holds a NUL (`observations.check`)."""
+    parts = (key.item, key.spec, key.unit, key.channel, key.point)
+    return hashlib.sha256("\0".join(parts).encode("utf-8")).hexdigest()
 
 
 def joined(parts: Sequence[Rows]) -> Rows:

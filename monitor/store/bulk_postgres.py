@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from sqlalchemy import Connection
 
-from monitor.store.bulk import KnownSeries, Rows, joined
+from monitor.store.bulk import KnownSeries, Rows, joined, key_hash
 from thresholds.model import IntArray, SeriesKey
 
 if TYPE_CHECKING:
@@ -48,10 +48,9 @@ def lock_observations(connection: Connection) -> None:
 
 def find_series(connection: Connection, keys: Sequence[SeriesKey]) -> list[KnownSeries | None]:
     rows = driver(connection).execute(
-        "SELECT s.id, s.area, s.source FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[])"
-        " WITH ORDINALITY AS k(item, spec, unit, channel, point, n)"
-        " LEFT JOIN series s USING (item, spec, unit, channel, point) ORDER BY k.n",
-        columns_of(keys),
+        "SELECT s.id, s.area, s.source FROM unnest(%s::text[]) WITH ORDINALITY AS k(key_hash, n)"
+        " LEFT JOIN series s USING (key_hash) ORDER BY k.n",
+        ([key_hash(key) for key in keys],),
     )
     return [KnownSeries(*row) if row[0] is not None else None for row in rows]
 
@@ -60,16 +59,19 @@ def insert_series(
     connection: Connection, keys: Sequence[SeriesKey], areas: Sequence[str], sources: Sequence[str], now: int
 ) -> None:
     driver(connection).execute(
-        "INSERT INTO series (item, spec, unit, channel, point, area, source, first_seen_at)"
-        " SELECT item, spec, unit, channel, point, area, source, %s"
-        " FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])"
-        " WITH ORDINALITY AS k(item, spec, unit, channel, point, area, source, n) ORDER BY n ON CONFLICT DO NOTHING",
-        (now, *columns_of(keys), list(areas), list(sources)),
+        "INSERT INTO series (item, spec, unit, channel, point, area, source, key_hash, first_seen_at)"
+        " SELECT item, spec, unit, channel, point, area, source, key_hash, %s FROM"
+        " unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])"
+        " WITH ORDINALITY AS k(item, spec, unit, channel, point, area, source, key_hash, n)"
+        " ORDER BY n ON CONFLICT DO NOTHING",
+        (
+            now,
+            *([getattr(key, part) for key in keys] for part in ("item", "spec", "unit", "channel", "point")),
+            list(areas),
+            list(sources),
+            [key_hash(key) for key in keys],
+        ),
     )
-
-
-def columns_of(keys: Sequence[SeriesKey]) -> list[list[str]]:
-    return [[getattr(key, name) for key in keys] for name in ("item", "spec", "unit", "channel", "point")]
 
 
 def insert_observations(connection: Connection, rows: Rows, batch_id: int) -> None:

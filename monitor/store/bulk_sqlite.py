@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 from sqlalchemy import Connection
 
-from monitor.store.bulk import KnownSeries, Rows, joined
+from monitor.store.bulk import KnownSeries, Rows, joined, key_hash
 from thresholds.model import IntArray, SeriesKey
 
 CHUNK = 50_000
@@ -30,11 +30,7 @@ def find_series(connection: Connection, keys: Sequence[SeriesKey]) -> list[Known
     cursor = driver(connection).cursor()
     found: list[KnownSeries | None] = []
     for key in keys:
-        row = cursor.execute(
-            "SELECT id, area, source FROM series"
-            " WHERE item = ? AND spec = ? AND unit = ? AND channel = ? AND point = ?",
-            (key.item, key.spec, key.unit, key.channel, key.point),
-        ).fetchone()
+        row = cursor.execute("SELECT id, area, source FROM series WHERE key_hash = ?", (key_hash(key),)).fetchone()
         found.append(KnownSeries(*row) if row else None)
     return found
 
@@ -43,10 +39,10 @@ def insert_series(
     connection: Connection, keys: Sequence[SeriesKey], areas: Sequence[str], sources: Sequence[str], now: int
 ) -> None:
     driver(connection).executemany(
-        "INSERT INTO series (item, spec, unit, channel, point, area, source, first_seen_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        "INSERT INTO series (item, spec, unit, channel, point, area, source, first_seen_at, key_hash)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         (
-            (k.item, k.spec, k.unit, k.channel, k.point, area, source, now)
+            (k.item, k.spec, k.unit, k.channel, k.point, area, source, now, key_hash(k))
             for k, area, source in zip(keys, areas, sources, strict=True)
         ),
     )

@@ -87,6 +87,20 @@ def test_the_five_parts_of_the_key_make_different_series(db: Database) -> None:
     assert len(read_series(db).ids) == 6
 
 
+def test_names_as_long_as_a_sheet_may_hold_make_a_series(db: Database) -> None:
+    letters = [chr(0x4E00 + n) for n in range(2_500)]
+    parts = ["".join(letters[start::5]) for start in range(5)]
+    key = SeriesKey(*parts)
+    assert put(db, batch((1, 2.0), key=key)).counts.accepted == 1
+    assert put(db, batch((1, 2.0), key=replace(key, point=parts[4][:-1]))).counts.accepted == 1
+    assert put(db, batch((1, 2.0), key=key)).counts.duplicate == 1
+
+
+def test_parts_of_a_key_do_not_run_into_each_other(db: Database) -> None:
+    put(db, mixed((SeriesKey("猪肉", "瘦"), 1, 1.0), (SeriesKey("猪", "肉瘦"), 1, 1.0)))
+    assert len(read_series(db).ids) == 2
+
+
 def test_a_changed_area_moves_the_series_and_an_empty_one_does_not(db: Database) -> None:
     put(db, batch((1, 2.0), area="南区"))
     put(db, batch((2, 2.0), area=""))

@@ -167,11 +167,11 @@ def upgrade() -> None:
         sa.Column("area", sa.Text(), server_default="", nullable=False),
         sa.Column("source", sa.Text(), server_default="", nullable=False),
         sa.Column("first_seen_at", sa.BigInteger(), nullable=False),
+        sa.Column("key_hash", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_series")),
-        sa.UniqueConstraint(
-            "item", "spec", "unit", "channel", "point", name=op.f("uq_series_item_spec_unit_channel_point")
-        ),
+        sa.UniqueConstraint("key_hash", name=op.f("uq_series_key_hash")),
     )
+    op.create_index("ix_series_item", "series", ["item"], unique=False)
     op.create_table(
         "source_state",
         sa.Column("source", sa.Text(), nullable=False),
@@ -269,6 +269,7 @@ def downgrade() -> None:
     op.drop_table("contact")
     op.drop_table("token")
     op.drop_table("source_state")
+    op.drop_index("ix_series_item", "series")
     op.drop_table("series")
     op.drop_table("person")
     op.drop_table("observation_note")
