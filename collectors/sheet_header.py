@@ -226,7 +226,32 @@ def mapping_problems(columns: Mapping[str, str], defaults: Mapping[str, str]) ->
 
 
 def find_header(rows: Sequence[Sequence[str]], matcher: Matcher) -> tuple[int, Layout] | None:
-    """(index of the last header row, layout) in the first rows of a sheet, or None."""
+    """(index of the last header row, layout) in the first rows of a sheet, or None.
+
+    Forms that give one date for the whole sheet in their title (监测日期：2020年9月1日) need no date column.
+    """
+    found = find_names(rows, matcher)
+    if found is None and "date" not in matcher.columns and (date := title_date(rows)):
+        found = find_names(rows, Matcher(matcher.columns, {**matcher.defaults, "date": date}))
+    return found
+
+
+TITLE_DATE = re.compile(
+    r"(?:监测|采价|采集|调查|报价|数据)(?:日期|时间)\s*:?\s*([0-9]{4}\s*[-/.年]\s*[0-9]{1,2}\s*[-/.月]\s*[0-9]{1,2})(?![0-9])"
+)
+
+
+def title_date(rows: Sequence[Sequence[str]]) -> str:
+    """The date that a title names as that of the prices, empty where there is none or more than one.
+
+    填报日期 and the like, the day on which the form was filled in, are not meant.
+    """
+    text = "\n".join(unicodedata.normalize("NFKC", " ".join(cell[:200] for cell in row)) for row in rows)
+    found = {re.sub(r"\s", "", date) for date in TITLE_DATE.findall(text)}
+    return found.pop() if len(found) == 1 else ""
+
+
+def find_names(rows: Sequence[Sequence[str]], matcher: Matcher) -> tuple[int, Layout] | None:
     alone = [matcher.match([[name] for name in row])[0] for row in rows]
     for i, row in enumerate(rows):
         below, layout = rows[i + 1] if i + 1 < len(rows) else (), alone[i]

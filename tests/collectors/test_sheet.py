@@ -143,6 +143,20 @@ def test_names_in_two_rows_are_read_together() -> None:
     assert result.rejects == []
 
 
+TITLED = "某市价格监测表\n监测日期：2024年5月1日,,单位：元\n项目名称,规格等级,本期均价\n猪肉,精瘦肉,28\n鸡蛋,,4.8\n"
+
+
+def test_a_date_in_the_title_counts_for_all_rows() -> None:
+    """Published forms name the day of the prices above the table; two days, or that of filling in, do not count."""
+    result = read(TITLED)
+    assert taken(result) == [(4, "猪肉", "", 28.0), (5, "鸡蛋", "", 4.8)]
+    assert set(result.batch.at.tolist()) == {epoch("2024-05-01")}
+    assert refused(TITLED.replace("某市", "采价日期 2024-04-30")).reason == "header"
+    assert refused(TITLED.replace("监测日期", "填报日期")).reason == "header"
+    assert refused(TITLED, columns={"date": "日期"}).reason == "header"
+    assert read(TITLED, defaults={"date": "2024-05-02"}).batch.at[0] == epoch("2024-05-02")
+
+
 def test_a_wide_table_gives_a_quote_for_every_point() -> None:
     """Each point column is a series of its own, and its empty cells are rejected one by one."""
     result = read_sheet(

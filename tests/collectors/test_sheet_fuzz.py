@@ -145,6 +145,18 @@ def test_the_columnar_reader_gives_the_same_as_row_by_row(
     assert as_told(read_sheet(data, name="csv")) == expected
 
 
+@pytest.mark.parametrize("word", ["True", "nan", "7", "007", "inf", "1_0", "", "None", "NA"])
+def test_columns_of_one_word_stay_what_they_are(word: str) -> None:
+    """pandas would make 1.0, 7 or a missing value of some; here they are texts, or rejected as such."""
+    data = raw(
+        [["2024-05-01", "猪肉", "东风", "1"] + [""] * 6] * 9 + [["2024-05-01", word, word, word] + [word] * 6] * 40,
+        "\n",
+    )
+    expected = as_told(slowly(data))
+    with small_blocks(100, 500, 1):
+        assert as_told(read_sheet(data, name="fast")) == expected
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.one_of(cells(), QUOTED, RAGGED), max_size=15), st.sampled_from([64, 300]), st.booleans())
 def test_seams_between_blocks_do_not_show(rows: list[list[str]], block: int, stray: bool) -> None:
