@@ -8,10 +8,10 @@ jin          twice or half the level where the unit is one of weight in 500 g or
 conflict     the same sheet holds two values for the same series and time
 
 A suspected error is kept out of baselines and raises a `data` flag, never a `move` flag. It is taken as real when two
-other points of the item moved the same way that day, and, for `jin`, when the next report stays there. A source in
-which a quarter of the newest twenty values are "impossible" or contradict each other does so by habit: that is no
-error of one value any more, and is not flagged again and again. Clauses: P4, P15, G4. Method: THRESHOLDS.md 3.5,
-cross-section decision rule of the price-index literature (CPI Manual 2020, 5.113-5.135).
+other points of the item moved the same way and about as far that day, and, for `jin`, when the next report stays
+there. A source in which a quarter of the newest twenty values are "impossible" or contradict each other does so by
+habit: that is no error of one value any more, and is not flagged again and again. Clauses: P4, P15, G4. Method:
+THRESHOLDS.md 3.5, cross-section decision rule of the price-index literature (CPI Manual 2020, 5.113-5.135).
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from thresholds.model import BoolArray, FloatArray, IntArray, Mark
 from thresholds.panel import Panel
 
 JIN_UNITS = ("500克", "500g", "公斤", "千克", "kg", "斤")
-BIG_MOVE = 0.15
-"""Log change from which a point counts as having moved, when others ask whether they are alone."""
+BIG_MOVES = (0.35, 1.0)
+"""Log changes about half as far as a doubtful factor of 2 and of 10: who moved at least so far is company for it. A
+general rise by a fifth does not make a slipped digit real."""
 
 
 class Status(IntEnum):
@@ -102,7 +103,7 @@ def gate(panel: Panel, measures: list[Measure]) -> Gate:
 
 
 def support(panel: Panel, positive: BoolArray) -> NDArray[np.int16]:
-    """int16[n]: how many other points of the group made a big move in the same direction on that day, until then."""
+    """int16[n]: how many other points of the group moved that day, until then, the same way and about as far."""
     n = len(panel)
     company = np.zeros(n, np.int16)
     group = panel.group
@@ -113,18 +114,23 @@ def support(panel: Panel, positive: BoolArray) -> NDArray[np.int16]:
         step = np.diff(np.log(panel.value))
     first = np.zeros(n, np.bool_)
     first[panel.start[:-1][panel.start[:-1] < n]] = True
-    moved = np.flatnonzero((np.abs(step) > BIG_MOVE) & ~first[1:] & np.isfinite(step)) + 1
-    moved = moved[(shared & positive)[panel.series[moved]]]
-    if not len(moved):
-        return company
-    cell = group[panel.series[moved]].astype(np.int64) << 33
-    cell += (panel.day[moved].astype(np.int64) + 2**30) << 1
-    cell += step[moved - 1] > 0
-    _, code = np.unique(cell, return_inverse=True)
-    first_move = np.zeros(len(moved), np.int64)  # a point counts once a day
-    first_move[np.unique(code * panel.n_series + panel.series[moved], return_index=True)[1]] = 1
-    company[moved] = np.minimum(so_far(code, panel.time[moved], first_move)[0] - 1, 32_000)
+    for least in BIG_MOVES:
+        moved = np.flatnonzero((np.abs(step) > least) & ~first[1:] & np.isfinite(step)) + 1
+        moved = moved[(shared & positive)[panel.series[moved]]]
+        if len(moved):
+            company[moved] = others(panel, moved, step[moved - 1] > 0)
     return company
+
+
+def others(panel: Panel, moved: IntArray, up: BoolArray) -> IntArray:
+    """For each of the positions `moved`: how many other points of its group are among them, that day until then."""
+    cell = panel.group[panel.series[moved]].astype(np.int64) << 33
+    cell += (panel.day[moved].astype(np.int64) + 2**30) << 1
+    cell += up
+    _, code = np.unique(cell, return_inverse=True)
+    once = np.zeros(len(moved), np.int64)  # a point counts once a day
+    once[np.unique(code * panel.n_series + panel.series[moved], return_index=True)[1]] = 1
+    return np.minimum(so_far(code, panel.time[moved], once)[0] - 1, 32_000)
 
 
 CONFLICT_BIT = int(Mark.CONFLICT)

@@ -135,6 +135,11 @@ def test_several_points_moving_together_are_real() -> None:
     assert doubted(neighbours([32, 31, 0.32])) == [True, True, True]
 
 
+def test_a_general_rise_does_not_make_a_slipped_digit_real() -> None:
+    """The others rose by a fifth, this one tenfold: they are no company for that."""
+    assert doubted(neighbours([32, 3.9, 3.9, 4.0])) == [True, False, False, False]
+
+
 def test_company_on_the_same_day_counts_only_once_it_has_come() -> None:
     """Who reports first knows nothing of the others yet: the third to report is the first who has company."""
     assert doubted(neighbours([32, 31, 33], hours=[8, 9, 10])) == [True, True, False]
