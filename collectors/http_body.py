@@ -90,6 +90,16 @@ def too_large(limit: int) -> CollectError:
     )
 
 
+def check_structures(text: str | bytes, most: int, remedy: str) -> None:
+    """Raise CollectError('too_large') where JSON holds more than `most` objects and lists.
+
+    Sixteen megabytes of `{},{},…` would become a gigabyte of objects; counting before parsing costs nothing.
+    """
+    found = text.count("{") + text.count("[") if isinstance(text, str) else text.count(b"{") + text.count(b"[")
+    if found > most:
+        raise CollectError("too_large", f"the answer holds {found:,} objects and lists, too many at once; {remedy}")
+
+
 def decode_text(body: bytes, charset: str, forced: str = "") -> str:
     """`body` as text: by `forced`, else by its byte order mark, UTF-8, `charset` (of the header) or GB18030.
 

@@ -64,7 +64,7 @@ class ClientOptions(SourceOptions):
     """longest silence of the server in the middle of an answer"""
     deadline: Duration = timedelta(minutes=5)
     """longest time for the whole fetch with all pages, retries and waits"""
-    max_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
+    max_bytes: int = Field(default=16 * 1024 * 1024, ge=1)
     """largest answer to one request, unpacked"""
     tries: int = Field(default=4, ge=1, le=20)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import field_validator
 
 from collectors.base import CollectError
-from collectors.http_body import decode_text, looks_like_html
+from collectors.http_body import check_structures, decode_text, looks_like_html
 from collectors.http_client import Answer
 from collectors.paths import MISSING, Path
 from collectors.rows import RowReader, Rows, excerpt, no_rows
@@ -24,7 +24,8 @@ JSON_LINES = frozenset(
     {"application/jsonl", "application/x-ndjson", "application/ndjson", "application/json-lines"}
     | {"application/x-jsonlines", "application/json-seq", "text/jsonl"}
 )
-ZIP_MAGIC = b"PK\x03\x04"
+STRUCTURES_PER_ROW = 10
+"""objects and lists in an answer, for each row that it may have"""
 
 
 class Success(Settings):
@@ -52,7 +53,7 @@ class Content:
 
 
 def read_content(options: HttpOptions, answer: Answer, reader: RowReader, *, first_row: int) -> Content:
-    """The rows of one answer. Raises CollectError: not_json, not_csv, encoding, shape, source."""
+    """The rows of one answer. Raises CollectError: not_json, not_csv, encoding, shape, source, too_large."""
     if answer.status == 204 or not answer.body.strip():
         if answer.status != 204 and options.format in ("json", "auto"):
             raise CollectError("not_json", f"an empty answer: {answer.describe()}")
@@ -62,13 +63,20 @@ def read_content(options: HttpOptions, answer: Answer, reader: RowReader, *, fir
     if looks_like_html(text):
         wanted = "CSV" if form == "csv" else "JSON"
         raise CollectError(f"not_{wanted.lower()}", f"a page for people instead of {wanted}: {answer.describe()}")
+    remedy = "use paging or ask for less at a time, or raise max_rows"
+    if form != "json" and text.count("\n") > options.max_rows:
+        raise CollectError("too_large", f"the answer has more than {options.max_rows:,} lines; {remedy}")
+    check_structures(text, STRUCTURES_PER_ROW * options.max_rows, remedy)
     if form == "csv":
         return Content(read_csv(options, answer, text))
     if form == "jsonl":
         return Content(read_lines(answer, text, reader, first_row))
     parsed = parse_json(answer, text)
     check_success(options.success, parsed)
-    return Content(reader.read(rows_at(options, parsed, reader), first_row=first_row), parsed)
+    rows = rows_at(options, parsed, reader)
+    if len(rows) > options.max_rows:
+        raise CollectError("too_large", f"the answer has {len(rows):,} rows; {remedy}")
+    return Content(reader.read(rows, first_row=first_row), parsed)
 
 
 def guess_format(answer: Answer, text: str) -> str:

@@ -31,6 +31,7 @@ from collectors.http_client import (
     Transport,
     check_status,
     make_transport,
+    shown,
 )
 from collectors.http_content import Content, Success, read_content
 from collectors.http_paging import Page, Paging, Position
@@ -63,6 +64,8 @@ class HttpOptions(ClientOptions):
     encoding: str = ""
     success: Success | None = None
     paging: Paging | None = None
+    max_rows: int = Field(default=200_000, ge=1)
+    """most rows in one answer"""
     max_pages: int = Field(default=100, ge=1)
     overlap: Duration = timedelta(days=2)
     history: Duration = timedelta(days=365)
@@ -221,7 +224,7 @@ class HttpCollector:
     ) -> Fetched:
         rows = join(waiting)
         progress.kept = cursor
-        return Fetched(self.name, rows.batch, rows.rejects, cursor, stale)
+        return Fetched(shown(self._options.url), rows.batch, rows.rejects, cursor, stale)
 
     def _request(self, progress: Progress) -> Request:
         """What to ask for the page at `progress.position`."""

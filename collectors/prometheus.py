@@ -23,7 +23,7 @@ from pydantic import Field, model_validator
 
 from collectors.base import CollectError, Cursor, Fetched
 from collectors.deadline import Deadline
-from collectors.http_body import looks_like_html
+from collectors.http_body import check_structures, looks_like_html
 from collectors.http_client import (
     Answer,
     ClientOptions,
@@ -62,7 +62,7 @@ class PrometheusOptions(ClientOptions):
     """the newest point asked for is so old, because samples of the last moment may still be on their way"""
     max_points: int = Field(default=SERVER_LIMIT, ge=1, le=SERVER_LIMIT)
     """points to a series in one request; less where the answers are too large"""
-    max_samples: int = Field(default=1_000_000, ge=1)
+    max_samples: int = Field(default=500_000, ge=1)
     """points of all series in one request"""
     overlap: Duration = timedelta(minutes=5)
     history: Duration = timedelta(days=1)
@@ -132,7 +132,7 @@ class PrometheusCollector:
                 kept = {"for": mark} if last_at is None else {"for": mark, "last_at": last_at}
                 stale = span.stale_since(newest) if piece is pieces[-1] else None
                 if rows.count or kept != old or stale:
-                    yield Fetched(self.name, rows.batch, rows.rejects, kept, stale)
+                    yield Fetched(options.query, rows.batch, rows.rejects, kept, stale)
                 old = kept
 
     def _client(self, now: datetime, deadline: Deadline) -> SourceClient:
@@ -168,6 +168,7 @@ class PrometheusCollector:
         url = f"{options.url.rstrip('/')}/api/v1/{path}"
         answer = client.ask(Request(url, {**params, **times}), judge)
         try:
+            check_structures(answer.body, 4 * options.max_samples, "set max_points, or raise max_samples")
             data = parse(answer)
             for warning in (*data.get("warnings", ()), *data.get("infos", ())):
                 log.warning("%s: the Prometheus server warns: %s", self.name, client.secrets.redact(str(warning)))

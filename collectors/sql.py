@@ -27,6 +27,7 @@ from collectors.base import CollectError, Cursor, Fetched, SourceOptions
 from collectors.deadline import Deadline
 from collectors.redact import Secrets
 from collectors.rows import RowReader, Rows, join, no_rows
+from collectors.sheet_values import clip
 from collectors.timing import Span, latest, show, signature
 from thresholds.settings import Duration, Secret
 
@@ -123,7 +124,7 @@ class SqlCollector:
                     kept = {"for": mark} if last_at is None else {"for": mark, "last_at": last_at}
                     if part.rows.count or kept != old:
                         stale = span.stale_since(part.newest) if part.last else None
-                        yield Fetched(self.name, part.rows.batch, part.rows.rejects, kept, stale)
+                        yield Fetched(clip(options.query, 200), part.rows.batch, part.rows.rejects, kept, stale)
             except (SQLAlchemyError, UnicodeError, ImportError) as error:
                 raise self._failure(error, deadline, secrets) from None
 

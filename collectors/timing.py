@@ -20,9 +20,10 @@ from zoneinfo import ZoneInfo
 from collectors.base import Cursor, SourceOptions
 
 NOT_CONTENT = frozenset(
-    {"name", "enabled", "every", "cron", "cadence", "grace", "expect", "tries", "deadline", "max_bytes", "proxy"}
-    | {"connect_timeout", "read_timeout", "bearer", "basic", "secret_headers", "ca_file", "max_pages", "row_limit"}
-    | {"overlap", "history", "connect_args", "timeout", "delay", "max_points"}
+    {"name", "enabled", "every", "cron", "cadence", "grace", "expect", "overlap", "history", "delay"}
+    | {"tries", "deadline", "timeout", "connect_timeout", "read_timeout", "proxy", "ca_file", "connect_args"}
+    | {"bearer", "basic", "secret_headers"}
+    | {"max_bytes", "max_pages", "max_rows", "max_points", "max_samples", "row_limit", "chunk_rows"}
 )
 """options that say when and how to ask, but do not change what the answer means"""
 

@@ -36,6 +36,7 @@ class Exchange:
     def start(self, status: int = 200, **headers: str) -> None:
         """Status and headers only; without a length the end of the connection is the end of the body."""
         self.handler.send_response(status)
+        self.handler.send_header("Connection", "close")
         for name, value in headers.items():
             self.handler.send_header(name.replace("_", "-"), value)
         self.handler.end_headers()

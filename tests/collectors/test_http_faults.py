@@ -209,3 +209,25 @@ def test_a_certificate_is_trusted_only_through_the_ca_file(tls: str, ask: Asking
     assert (error.reason, error.permanent) == ("tls", True)
     assert values(ask(tls, ca_file="ca.pem")) == GOOD
     assert ask.fails(tls, ca_file="none.pem").reason == "tls"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ("[" + "{}," * 1_000_000 + "{}]", "application/json"),
+        ("[" + "[]," * 1_000_000 + "[]]", "application/json"),
+        (json.dumps([{"item": "x"}] * 6000), "application/json"),
+        ("{}\n" * 6000, "application/x-ndjson"),
+        ("x\n" * 6000, "text/csv"),
+    ],
+)
+def test_few_bytes_that_would_become_many_objects_are_refused(
+    web: WebServer, ask: Asking, body: str, kind: str
+) -> None:
+    url = web.on("/p", lambda e: e.send(body, content_type=kind))
+    tracemalloc.start()
+    error = ask.fails(url, max_rows=5000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert error.reason == "too_large"
+    assert peak < 30_000_000
