@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pydantic import AliasChoices, Field, PlainValidator, SerializeAsAny, model_validator
 
 from thresholds.calendar import WORDS, Lag
+from thresholds.catalogue import Measure
 from thresholds.model import BoolArray, Direction, FloatArray, IntArray
 from thresholds.settings import Duration, Settings
 from thresholds.view import View
@@ -183,6 +184,8 @@ class Score(Condition):
     """over how many readings the step goes: 1 for a jump, more for a climb"""
     op: Comparison = ">"
     value: float = Field(gt=0, le=1000)
+    percent: float = Field(default=0, ge=0, le=10_000)
+    """least size of the step itself, for prices: a tiny move of a very steady price is no news to anybody"""
 
     @model_validator(mode="after")
     def enough(self) -> Score:
@@ -193,9 +196,14 @@ class Score(Condition):
         return self
 
     def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
-        return compare(
-            sign(direction) * view.scores(self.window, self.least, self.over).score, self.op, self.value * ease
-        )
+        scores = view.scores(self.window, self.least, self.over).score
+        found = compare(sign(direction) * scores, self.op, self.value * ease)
+        if self.percent:
+            step, _ = view.steps(self.over)
+            ratio = view.measure_is(Measure.PRICE) | view.measure_is(Measure.FUTURES)
+            small = ratio & (sign(direction) * step < math.log1p(self.percent / 100 * ease) - SLACK)
+            found[small & (found == 1)] = 0
+        return found
 
     def measure(self, view: View, at: IntArray, direction: Direction) -> Measured:
         scores = view.scores(self.window, self.least, self.over)
@@ -208,7 +216,7 @@ class Score(Condition):
             threshold=np.full(len(at), sign(direction) * self.value),
             limit=view.stepped(at, median + sign(direction) * self.value * scale, self.over),
             unit=texts("σ", at),
-            window=texts(f"前{self.window}期以内的变动", at),
+            window=texts(f"前{self.window}期以内的" + ("变动" if self.over == 1 else f"{self.over}期累计变动"), at),
             n_used=scores.n_used[at],
             comparison=texts(self.op, at),
         )
