@@ -265,6 +265,7 @@ def silence_flag(
     rows: list[int],
     zone: tzinfo,
 ) -> Flag:
+    rows = sorted(rows, key=lambda k: panel.keys[int(found.series[k])])  # whatever the order of series in the panel
     numbers = [int(found.series[k]) for k in rows]
     key, area, plan = panel.keys[numbers[0]], panel.areas[numbers[0]], policy.plan_of(classified[numbers[0]].domain)
     points = tuple(sorted({panel.keys[s].point for s in numbers}))

@@ -108,6 +108,24 @@ def test_points_that_fall_silent_together_are_one_flag() -> None:
     ]
 
 
+def test_a_point_that_falls_silent_as_a_whole_is_one_flag() -> None:
+    """Three items or more of one point: one telephone call, about no single item; two items are two flags."""
+    items = ["大米", "面粉", "鸡蛋", "压力指数"]
+    rows = [o for item in items for o in days(*range(10), item=item)]
+    (flag,) = silent(rows, at(30))
+    assert (flag.item, flag.point, flag.points) == ("", "城南市场", ("城南市场",))
+    assert flag.reason.startswith("4个品种在甲区城南市场最近一次报送为2026-01-10")
+    assert flag.id == silent(rows[::-1], at(30))[0].id
+    assert [f.item for f in silent(rows[:20], at(30))] == ["大米", "面粉"]
+
+
+def test_a_point_of_which_one_item_goes_on_is_not_silent_in_it() -> None:
+    """Three of four items stop: the flag counts three."""
+    rows = [o for item in ("大米", "面粉", "鸡蛋") for o in days(*range(10), item=item)]
+    (flag,) = silent(rows + days(*range(31), item="豆油"), at(30))
+    assert flag.reason.startswith("3个品种在")
+
+
 def test_in_replay_it_is_known_when_somebody_looks() -> None:
     """Overdue on day 12, the file's next time is day 15: that is when it was known; never, if data came before."""
     rows = days(*range(10), 16)
