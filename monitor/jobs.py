@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 import random
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -41,9 +41,12 @@ def collect(app: App, collector: Collector) -> None:
     """Fetch one source and store what it brought, piece by piece, each with the cursor in one transaction."""
     now, begin, name = app.clock(), monotonic(), collector.name
     sources.attempted(app.db, name, now)
+    outcome = "ok"
     try:
         for fetched in collector.fetch(sources.read_source(app.db, name).cursor, now):
             keep(app, name, fetched)
+            if is_stale(app, name, fetched, now):
+                outcome = "stale"
             if app.scheduler.stopping.is_set():
                 return  # the cursor says where to go on
     except CollectError as error:
@@ -52,7 +55,20 @@ def collect(app: App, collector: Collector) -> None:
         log.warning("source %s failed (%s), what it had sent before is kept: %s", name, error.reason, error)
         return
     sources.succeeded(app.db, name, app.clock())
-    app.metrics.fetch(name, "ok", monotonic() - begin)
+    app.metrics.fetch(name, outcome, monotonic() - begin)
+
+
+def is_stale(app: App, name: str, fetched: Fetched, now: datetime) -> bool:
+    """Whether a source keeps sending what it sent before although news is due: last month's file once more."""
+    due = next((s.cadence + (s.grace or s.cadence) for s in app.config.source if s.name == name and s.cadence), None)
+    if fetched.stale_since is None or due is None or fetched.stale_since >= now - due:
+        return False
+    log.warning(
+        "source %s answers, but with nothing newer than %s: it is counted as stale and its silence is flagged",
+        name,
+        fetched.stale_since.isoformat(),
+    )
+    return True
 
 
 def keep(app: App, name: str, fetched: Fetched) -> None:
@@ -68,8 +84,6 @@ def keep(app: App, name: str, fetched: Fetched) -> None:
     )
     app.metrics.observations(name, added.counts, Counter(r.reason for r in fetched.rejects))
     fetched.settled(added.counts)
-    if fetched.stale_since is not None:
-        log.warning("source %s sent nothing newer than %s: its data is stale", name, fetched.stale_since.isoformat())
     if added.counts.accepted or added.counts.revised:
         log.info("source %s: %s: %s", name, fetched.name, added.counts)
         app.scheduler.wake("evaluate")

@@ -97,7 +97,7 @@ FILES = [
     ("risk_daily.csv.gz", "2019-06-01", "2020-12-31", 30),
     ("food_monthly.csv.gz", "2019-01-01", "2022-05-31", 150),
     ("complaints_monthly.csv.gz", "2019-01-01", "2024-12-31", 200),
-    ("bank_failures_monthly.csv.gz", "2005-01-01", "2012-12-31", 300),
+    ("bank_failures_monthly.csv.gz", "2000-10-01", "2012-12-31", 300),
 ]
 
 
