@@ -17,6 +17,7 @@ from io import StringIO
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from thresholds.detect import CITY, Detection, detect, midnight
 from thresholds.model import Flag, ObservationBatch, Reject
@@ -46,13 +47,16 @@ def replay(
     until: date | None = None,
     city: str = CITY,
     zone: tzinfo = SHANGHAI,
+    mark: NDArray[np.uint8] | None = None,
 ) -> Replayed:
     """Evaluate all of `batch` as it would have been seen then.
 
     `until`: observations after this day are not looked at. `begin`: flags first flagged before this day are left out;
-    earlier observations still serve as history.
+    earlier observations still serve as history. `mark`: uint8[n], bits of Mark; left out, `batch` is one sheet, which
+    may contradict itself.
     """
-    panel = Panel.build(batch.keys, batch.areas, batch.series, batch.at, batch.value, conflicts(batch), zone)
+    marks = conflicts(batch) if mark is None else mark
+    panel = Panel.build(batch.keys, batch.areas, batch.series, batch.at, batch.value, marks, zone)
     if until is not None:
         panel = panel.only(panel.time < midnight(until, zone) + 86_400)
     axis = np.unique(panel.time)
@@ -63,7 +67,7 @@ def replay(
     return Replayed(panel, flags, detection)
 
 
-def conflicts(batch: ObservationBatch) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+def conflicts(batch: ObservationBatch) -> NDArray[np.uint8]:
     """uint8[n], Mark.CONFLICT where the batch holds another value for the same series and time."""
     n = len(batch)
     mark = np.zeros(n, np.uint8)

@@ -7,27 +7,33 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from numpy.typing import NDArray
 
 from collectors.sheet import SheetError, read_sheet
 from monitor.cli import UserError
 from monitor.commands.common import load, progress, shown
-from thresholds.model import ObservationBatch, Reject, SeriesKey
+from thresholds.model import IntArray, Mark, ObservationBatch, Reject, SeriesKey
 from thresholds.plan import Pack, Policy, load_policy
 from thresholds.settings import load as load_settings
 
+if TYPE_CHECKING:  # the store is needed for several files only
+    from monitor.store.bulk import Rows
+
 SHANGHAI = "Asia/Shanghai"
+Marks = NDArray[np.uint8]
 
 
 def main(options: argparse.Namespace) -> int:
     from thresholds.replay import replay, write
 
     policy, city, zone = governed(options)
-    batch, rejects = read_all(options.input, str(zone))
+    batch, mark, rejects = read_all(options.input, str(zone))
     with progress("evaluating", 0):
-        replayed = replay(batch, policy, begin=options.begin, until=options.until, city=city, zone=zone)
+        replayed = replay(batch, policy, begin=options.begin, until=options.until, city=city, zone=zone, mark=mark)
     try:
         write(options.out, replayed, rejects, zone)
     except OSError as error:
@@ -73,7 +79,7 @@ def only_plan(policy: Policy, wanted: str) -> Policy:
     return replace(policy, plans={plan.domain: plan}, packs=packs)
 
 
-def read_all(files: Sequence[Path], zone: str) -> tuple[ObservationBatch, dict[str, list[Reject]]]:
+def read_all(files: Sequence[Path], zone: str) -> tuple[ObservationBatch, Marks | None, dict[str, list[Reject]]]:
     """All sheets as one batch. Raises UserError for a file that is no sheet: a part would be a wrong answer."""
     batches: list[ObservationBatch] = []
     rejects: dict[str, list[Reject]] = {}
@@ -85,29 +91,50 @@ def read_all(files: Sequence[Path], zone: str) -> tuple[ObservationBatch, dict[s
             raise UserError(f"{path}: {error}") from error
         batches.append(result.batch)
         rejects[path.name] = list(result.rejects)
-    return joined(batches), rejects
-
-
-def joined(batches: Sequence[ObservationBatch]) -> ObservationBatch:
-    """Several batches as one, series by series."""
     if len(batches) == 1:
-        return batches[0]
+        return batches[0], None, rejects
+    return *joined(batches), rejects
+
+
+def joined(batches: Sequence[ObservationBatch]) -> tuple[ObservationBatch, Marks]:
+    """Several sheets as the daemon would have stored them one after the other: a later one corrects an earlier one.
+
+    Gives the newest revision of every series and time, and its mark (a sheet that contradicts itself).
+    """
+    from monitor.store.bulk import NO_ROWS, Rows
+    from monitor.store.bulk import joined as together
+    from monitor.store.revisions import decide, sort_batch
+
     index: dict[SeriesKey, int] = {}
     areas: list[str] = []
-    codes = []
+    stored, mark = NO_ROWS, np.zeros(0, np.uint8)
     for batch in batches:
-        own = np.empty(len(batch.keys), np.int64)
-        for i, key in enumerate(batch.keys):
-            own[i] = index.setdefault(key, len(index))
-            if own[i] == len(areas):
-                areas.append(batch.areas[i])
-        codes.append(own[batch.series])
-    return ObservationBatch(
-        list(index),
-        areas,
-        [""] * len(index),
-        np.concatenate(codes),
-        np.concatenate([b.at for b in batches]),
-        np.concatenate([b.value for b in batches]),
-        np.concatenate([b.row for b in batches]),
-    )
+        own = np.array([index.setdefault(key, len(index)) for key in batch.keys], np.int64)
+        areas += [""] * (len(index) - len(areas))
+        for code, area in zip(own.tolist(), batch.areas, strict=True):
+            areas[code] = area or areas[code]
+        decision = decide(sort_batch(own[batch.series], batch.at, batch.value), stored)
+        every = together([stored, decision.new])
+        marks = np.concatenate([mark, contradicted(decision.new, decision.conflicts)])
+        order = np.lexsort((every.revision, every.at, every.series_id))
+        stored = Rows(every.series_id[order], every.at[order], every.revision[order], every.value[order])
+        mark = marks[order]
+    place = newest(stored)
+    columns = stored.series_id[place], stored.at[place], stored.value[place], place + 1
+    return ObservationBatch(list(index), areas, [""] * len(index), *columns), mark[place]
+
+
+def contradicted(new: Rows, conflicts: Rows) -> Marks:
+    """uint8[n]: Mark.CONFLICT at the newest of the new revisions of each key in `conflicts`."""
+    from monitor.store.revisions import find_pairs
+
+    mark = np.zeros(len(new), np.uint8)
+    last = newest(new)
+    mark[last[find_pairs((new.series_id[last], new.at[last]), (conflicts.series_id, conflicts.at))]] = Mark.CONFLICT
+    return mark
+
+
+def newest(rows: Rows) -> IntArray:
+    """Positions of the newest revision of each key."""
+    ends = (np.diff(rows.series_id) != 0) | (np.diff(rows.at) != 0)
+    return np.flatnonzero(np.append(ends, len(rows) > 0))
