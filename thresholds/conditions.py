@@ -125,6 +125,13 @@ def compare(x: FloatArray, op: Comparison, threshold: float) -> Truth:
     return np.where(np.isnan(x), -1, hit).astype(np.int8)
 
 
+def log_change(share: float, direction: Direction) -> float:
+    """Size of a rise or fall by `share` (0.1 for 10 %) on the logarithmic scale; a fall by all of it has none."""
+    if direction is Direction.DOWN:
+        return -math.log1p(-share) if share < 1 else math.inf
+    return math.log1p(share)
+
+
 def texts(text: str, at: IntArray) -> Texts:
     return np.full(len(at), text, np.object_)
 
@@ -201,7 +208,7 @@ class Score(Condition):
         if self.percent:
             step, _ = view.steps(self.over)
             ratio = view.measure_is(Measure.PRICE) | view.measure_is(Measure.FUTURES)
-            small = ratio & (sign(direction) * step < math.log1p(self.percent / 100 * ease) - SLACK)
+            small = ratio & (sign(direction) * step < log_change(self.percent / 100 * ease, direction) - SLACK)
             found[small & (found == 1)] = 0
         return found
 

@@ -149,6 +149,20 @@ def test_score_is_unknown_with_too_little_history() -> None:
     assert truth({"kind": "score", "value": 7}, quotes([*values, 1.3]), DOWN)[-1] == 1
 
 
+def test_a_score_may_ask_for_a_least_size_of_the_step() -> None:
+    """A very steady price that moves by 9 % is far out, but not by the tenth that is asked; exact both ways."""
+    flat = [100.0] * 20
+    table = {"kind": "score", "value": 7, "percent": 10}
+    assert truth(table, quotes([*flat, 109.9]))[-1] == 0
+    assert truth(table, quotes([*flat, 110]))[-1] == 1
+    assert truth(table, quotes([*flat, 90.1]), DOWN)[-1] == 0
+    assert truth(table, quotes([*flat, 90]), DOWN)[-1] == 1
+    assert truth({**table, "percent": 0}, quotes([*flat, 109.9]))[-1] == 1
+    assert truth(table, quotes([*flat, 109.5]), ease=0.9)[-1] == 1
+    index = quotes([100.0] * 20 + [109.0], item="压力指数", unit="点")
+    assert truth(table, index)[-1] == 1  # a percentage of an index is not asked
+
+
 def test_state_set_prices_are_known_from_the_catalogue() -> None:
     """Petrol is priced by government, cabbage is not."""
     assert truth({"kind": "state_set"}, quotes([8.0], item="92号汽油", unit="元/升")) == [1]
