@@ -73,6 +73,13 @@ def test_a_plain_sheet_becomes_columns_in_the_order_received() -> None:
     assert (result.header.row, result.header.format, result.header.encoding) == (1, "csv", "utf-8")
 
 
+def test_series_are_numbered_by_their_first_row() -> None:
+    """Whatever comes later, and without those of which every row was rejected."""
+    result = read("date,item,value\n2024-05-01,丙,无\n2024-05-01,乙,1\n2024-05-01,甲,2\n2024-05-02,乙,3\n")
+    assert [key.item for key in result.batch.keys] == ["乙", "甲"]
+    assert result.batch.series.tolist() == [0, 1, 0]
+
+
 def test_columns_stand_in_any_order_and_extra_ones_are_ignored() -> None:
     """A column that nobody asked for is named in the header's `ignored`, the others are found by name."""
     result = read("序号,VALUE,Item,涨跌,Date,point\n1,12.5,猪肉,--,2024-05-01,东风\n")
@@ -314,6 +321,15 @@ def test_a_stray_quotation_mark_costs_one_row() -> None:
     ]
     assert reasons(result) == [(2, "quote"), (4, "quote"), (6, "quote"), (9, "quote")]
     assert result.rows == 8
+
+
+def test_a_quotation_mark_closed_lines_later_does_not_join_rows_of_another_width() -> None:
+    """What would become one row over two lines, but not as wide as the header, is two lines."""
+    result = read(
+        'date,item,point,value\n2024-05-01,"猪肉,东风,1\n2024-05-02,猪肉",东风,2,x\n2024-05-03,猪肉,东风,3\n'
+    )
+    assert taken(result) == [(4, "猪肉", "东风", 3.0)]
+    assert reasons(result) == [(2, "quote"), (3, "ragged")]
 
 
 def test_control_characters_and_long_cells_do_no_harm() -> None:

@@ -145,6 +145,16 @@ def test_the_columnar_reader_gives_the_same_as_row_by_row(
     assert as_told(read_sheet(data, name="csv")) == expected
 
 
+def test_a_long_and_a_short_row_do_not_make_up_for_each_other() -> None:
+    """As many commas as in a rectangle are not yet one."""
+    whole = ["2024-05-01", "猪肉", "东风", "1", "元", "", "", "", "", ""]
+    data = raw([*[whole] * 12, whole[:-1], [*whole, ""], *[whole] * 3], "\n")
+    with small_blocks(100, 5000, 1):
+        result = read_sheet(data, name="fast")
+    assert as_told(result) == as_told(slowly(data))
+    assert [(r.row, r.reason) for r in result.rejects] == [(15, "ragged")]
+
+
 @pytest.mark.parametrize("word", ["True", "nan", "7", "007", "inf", "1_0", "", "None", "NA"])
 def test_columns_of_one_word_stay_what_they_are(word: str) -> None:
     """pandas would make 1.0, 7 or a missing value of some; here they are texts, or rejected as such."""
