@@ -1,0 +1,425 @@
+"""Cross-section: the points of one item against each other on one day, and that day against earlier ones.
+
+All results are as of an observation: they use the reports of that civil day up to its own time, each point with its
+newest one. What comes later the same day is not known yet. A group is what may be compared: item, spec, unit and
+channel. Each moment of a day has its own cross-section, so the cost of a day is its points times its moments.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from math import nan
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thresholds.kernels.charts import quantile_of
+from thresholds.kernels.jit import compiled, over_series
+from thresholds.kernels.robust import exchange, insert, robust_scores
+from thresholds.model import BoolArray, FloatArray, IntArray
+from thresholds.panel import Panel
+
+Codes = NDArray[np.int32]
+SAME = 0.005
+"""Least dispersion that is told from none, in log: prices set alike everywhere are half a percent apart at most."""
+CALM = 0.1
+"""Least scale of the dispersion's own history, in log: a tenth more or less is never remarkable."""
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Rows of a panel by cell (group and day) and time.
+
+    at     int64[m], positions into the panel, cell by cell in order of time
+    start  int64[cells + 1], where each cell begins in `at`
+    slot   int64[m], number of the point within its cell: a point that reports again keeps its number
+    """
+
+    at: IntArray
+    start: IntArray
+    slot: IntArray
+
+
+def cells(panel: Panel, keep: BoolArray, group: Codes | None = None) -> Cells:
+    """Sort the observations where `keep` into cells. `group` int32[n_series] is that of the panel unless given."""
+    at = np.flatnonzero(keep)
+    code = panel.group if group is None else group
+    series, day = panel.series[at], panel.day[at]
+    cell = (code[series].astype(np.int64) << 32) + day  # days are small beside 2**32, before 1970 as well
+    again = np.zeros(len(at), np.bool_)
+    again[1:] = (series[1:] == series[:-1]) & (day[1:] == day[:-1])
+    visit = np.cumsum(~again) - 1  # number of (series, day)
+    order = np.lexsort((panel.time[at], cell))
+    ordered = cell[order]
+    begins = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])) if len(at) else np.empty(0, np.int64)
+    start = np.append(begins, len(at)).astype(np.int64)
+    return Cells(at[order], start, slots(visit[order], start))
+
+
+def slots(visit: IntArray, start: IntArray) -> IntArray:
+    """int64[m]: visits numbered from 0 within each cell, in order of first appearance."""
+    if not len(visit):
+        return np.empty(0, np.int64)
+    first = np.full(int(visit.max()) + 1, len(visit), np.int64)
+    np.minimum.at(first, visit, np.arange(len(visit)))
+    opening = first[visit] == np.arange(len(visit))
+    count = np.cumsum(opening) - 1
+    numbers: IntArray = count[first[visit]] - np.repeat(count[start[:-1]], np.diff(start))
+    return numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Outliers:
+    """Per observation (NaN: too few points, or no ratio).
+
+    score   distance of the effect from its median, in `spread`: Hidiroglou-Berthelot's C is its threshold
+    ratio   median ratio of the cross-section
+    middle  median effect
+    lower   d1, upper: d3, the spreads below and above; without the absolute floor, which depends on the observation
+    size    the greater of the two prices, or that over its group's median where groups were pooled
+    spread  what `score` is measured in, in units of the effect
+    n_used  points in the cross-section
+    """
+
+    score: FloatArray
+    ratio: FloatArray
+    middle: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+    size: FloatArray
+    spread: FloatArray
+    n_used: IntArray
+
+    @classmethod
+    def empty(cls, n: int) -> Outliers:
+        score, ratio, middle, lower, upper, size, spread = np.full((7, n), nan)
+        return cls(score, ratio, middle, lower, upper, size, spread, np.zeros(n, np.int64))
+
+
+@dataclass(frozen=True, slots=True)
+class Fences:
+    """Settings of Hidiroglou-Berthelot.
+
+    low, high  quantiles whose distance from the median is the spread: quartiles fail where quotes stick
+    u          0 to 1, how much the size of the price counts
+    a          least spread as a share of the median effect (nothing where the median quote did not change)
+    floor      least spread in log ratio, whatever the median: 0.02 with C = 7 lets every change up to 14 % pass
+    leave_out  whether the tested point is left out of the quantiles; the published form does not
+    """
+
+    low: float = 0.1
+    high: float = 0.9
+    u: float = 0.4
+    a: float = 0.05
+    floor: float = 0.02
+    leave_out: bool = True
+
+
+def hidiroglou_berthelot(
+    panel: Panel, ratio: FloatArray, size: FloatArray, fences: Fences, least: int = 10, pool: Codes | None = None
+) -> Outliers:
+    """Score the ratio of each observation against those of the other points of its group on its day.
+
+    ratio  float64[n], price over the price before, positive; NaN: not in the cross-section
+    size   float64[n], the greater of the two prices
+    least  fewest points; a group with fewer is judged within its pool
+    pool   int32[n_series], the wider group of each series (its class), -1 for none
+
+    In a pool prices differ in kind, so the size there is that over the median of its own group so far.
+    Source: Hidiroglou & Berthelot 1986; P10/P90 by Hidiroglou & Emond 2018; the absolute floor is this project's.
+    """
+    n = len(panel)
+    found, centre = Outliers.empty(n), np.full(n, nan)
+    known = np.isfinite(ratio) & (ratio > 0) & (size > 0)
+    judge(cells(panel, known), panel.time, ratio, size, fences, least, found, centre)
+    few = known & (found.n_used < least)
+    if pool is None or not few.any():
+        return found
+    small = np.unique(pool[panel.series[few]])
+    pooled = known & np.isin(pool[panel.series], small[small >= 0])
+    wide = Outliers.empty(n)
+    judge(cells(panel, pooled, pool), panel.time, ratio, size / centre, fences, least, wide, centre.copy())
+    few &= pooled
+    return Outliers(*(np.where(few, getattr(wide, f.name), getattr(found, f.name)) for f in fields(Outliers)))
+
+
+def judge(
+    where: Cells,
+    time: IntArray,
+    ratio: FloatArray,
+    size: FloatArray,
+    fences: Fences,
+    least: int,
+    found: Outliers,
+    centre: FloatArray,
+) -> None:
+    """Fill `found`, and in `centre` the median size so far, at the rows of `where`."""
+    setting = np.array([fences.low, fences.high, fences.u, fences.a, np.expm1(fences.floor)])
+    out = (found.score, found.ratio, found.middle, found.lower, found.upper, found.size, found.spread)
+    over_series(
+        where.start,
+        lambda a, b: scan_cells(
+            where.start, where.at, where.slot, time, ratio, size, setting, fences.leave_out, least, out, centre,
+            found.n_used, a, b,
+        ),
+    )  # fmt: skip
+
+
+@compiled
+def scan_cells(
+    start: IntArray,
+    at: IntArray,
+    slot: IntArray,
+    time: IntArray,
+    ratio: FloatArray,
+    size: FloatArray,
+    setting: FloatArray,
+    leave_out: bool,
+    least: int,
+    out: tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray],
+    centre: FloatArray,
+    n_used: IntArray,
+    first: int,
+    last: int,
+) -> None:
+    low, high, u, a, floor = setting[0], setting[1], setting[2], setting[3], setting[4]
+    score, median, middle, lower, upper, sizes, spread = out
+    for c in range(first, last):
+        members = np.empty(start[c + 1] - start[c], np.int64)
+        count = 0
+        i = start[c]
+        while i < start[c + 1]:
+            end = i
+            now = time[at[i]]
+            while end < start[c + 1] and time[at[end]] == now:  # all that came at this moment
+                members[slot[end]] = at[end]
+                count = max(count, slot[end] + 1)
+                end += 1
+            so_far = members[:count]
+            middle_size = float(np.median(size[so_far]))
+            if count < least:
+                for k in range(i, end):
+                    centre[at[k]] = middle_size
+                    n_used[at[k]] = count
+                i = end
+                continue
+            middle_ratio = float(np.median(ratio[so_far]))
+            effect = np.empty(count)
+            for k in range(count):
+                effect[k] = effect_of(ratio[so_far[k]], middle_ratio, size[so_far[k]], u)
+            ordered = np.sort(effect)
+            usual = quantile_of(ordered, count, 0.5)
+            for k in range(i, end):
+                p = at[k]
+                e = effect[slot[k]]
+                gone = int(np.searchsorted(ordered, e)) if leave_out else -1
+                below = max(usual - quantile_without(ordered, gone, low), abs(a * usual))
+                above = max(quantile_without(ordered, gone, high) - usual, abs(a * usual))
+                width = max(above if e > usual else below, floor * size[p] ** u)
+                centre[p] = middle_size
+                n_used[p] = count
+                median[p] = middle_ratio
+                middle[p] = usual
+                lower[p] = below
+                upper[p] = above
+                sizes[p] = size[p]
+                spread[p] = width
+                if width > 0.0:
+                    score[p] = (e - usual) / width
+                else:  # published form, all others alike: any difference is infinitely far
+                    score[p] = 0.0 if e == usual else np.copysign(np.inf, e - usual)
+            i = end
+
+
+@compiled
+def effect_of(ratio: float, middle: float, size: float, u: float) -> float:
+    """Distance of a ratio from the median one, the same up and down, weighted by the size of the price."""
+    away = 1.0 - middle / ratio if ratio < middle else ratio / middle - 1.0
+    return float(away * size**u)
+
+
+@compiled
+def quantile_without(ordered: FloatArray, gone: int, share: float) -> float:
+    """Quantile (type 7) of the ordered values without the one at `gone` (-1: of all)."""
+    count = len(ordered)
+    if gone < 0 or count < 2:
+        return quantile_of(ordered, count, share)
+    place = share * (count - 2)
+    low = int(place)
+    high = min(low + 1, count - 2)
+    bottom = ordered[low + (low >= gone)]
+    return float(bottom + (place - low) * (ordered[high + (high >= gone)] - bottom))
+
+
+@dataclass(frozen=True, slots=True)
+class Dispersion:
+    """Per observation: robust scale of log prices between the points of its group that day so far (NaN: too few),
+    how often it is the median of earlier days (`times`), how many robust scales above it (`score`), and of how many
+    points and earlier days each was made.
+    """
+
+    value: FloatArray
+    times: FloatArray
+    score: FloatArray
+    points: IntArray
+    n_used: IntArray
+
+
+def dispersion(panel: Panel, usable: BoolArray, points: int = 5, window: int = 60, least: int = 20) -> Dispersion:
+    """How far the points of a group lie apart, against the group's own earlier days.
+
+    value = 1.4826 * MAD of log prices. It is compared on a log scale with the days before, each with what was known
+    at its end: score = (log v - median) / scale of `robust_scores`, floored at a tenth.
+
+    usable  bool[n], positive prices that may count
+    points  fewest points; a day with fewer is no part of the history either
+    window  days of history, `least` the fewest of them
+    """
+    n = len(panel)
+    result = Dispersion(*np.full((3, n), nan), *np.zeros((2, n), np.int64))
+    keep = usable & (panel.value > 0)
+    where = cells(panel, keep)
+    price = np.log(np.where(keep, panel.value, 1.0))
+    over_series(
+        where.start,
+        lambda a, b: scan_dispersion(
+            where.start, where.at, where.slot, panel.time, price, points, result.value, result.points, a, b
+        ),
+    )
+    seen = Days.of(panel, where, ~np.isnan(result.value))
+    log = np.log(np.maximum(result.value[seen.at], SAME))
+    scores = robust_scores(seen.start, log, seen.final, np.full(len(log), CALM), window, least)
+    result.score[seen.at] = scores.score
+    result.times[seen.at] = np.exp(log - scores.median)
+    result.n_used[seen.at] = scores.n_used
+    return result
+
+
+@compiled
+def scan_dispersion(
+    start: IntArray,
+    at: IntArray,
+    slot: IntArray,
+    time: IntArray,
+    price: FloatArray,
+    points: int,
+    value: FloatArray,
+    counts: IntArray,
+    first: int,
+    last: int,
+) -> None:
+    for c in range(first, last):
+        members = np.empty(start[c + 1] - start[c], np.int64)
+        count = 0
+        i = start[c]
+        while i < start[c + 1]:
+            end = i
+            now = time[at[i]]
+            while end < start[c + 1] and time[at[end]] == now:
+                members[slot[end]] = at[end]
+                count = max(count, slot[end] + 1)
+                end += 1
+            apart = np.nan
+            if count >= points:
+                known = price[members[:count]]
+                apart = 1.4826 * float(np.median(np.abs(known - np.median(known))))
+            for k in range(i, end):
+                value[at[k]] = apart
+                counts[at[k]] = count
+            i = end
+
+
+@dataclass(frozen=True)
+class Days:
+    """Observations by group and time, as a history of the group.
+
+    at     int64[m], positions into the panel, group by group in order of time
+    start  int64[groups + 1]
+    final  bool[m], one per group and day: the last row of the day, which stands for it in later days' history
+    """
+
+    at: IntArray
+    start: IntArray
+    final: BoolArray
+
+    @classmethod
+    def of(cls, panel: Panel, where: Cells, known: BoolArray) -> Days:
+        keep = known[where.at]
+        at = where.at[keep]
+        cell = np.repeat(np.arange(len(where.start) - 1), np.diff(where.start))[keep]
+        group = panel.group[panel.series[at]]
+        final = np.append(cell[1:] != cell[:-1], True) if len(at) else np.empty(0, np.bool_)
+        begins = np.flatnonzero(np.append(True, group[1:] != group[:-1])) if len(at) else np.empty(0, np.int64)
+        return cls(at, np.append(begins, len(at)).astype(np.int64), final)
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """Per observation: what a share is compared with (NaN: too little history), and how many earlier days say so."""
+
+    bound: FloatArray
+    n_used: IntArray
+
+
+def usual_share(panel: Panel, share: FloatArray, quantile: float = 0.99, window: int = 250, least: int = 60) -> Usual:
+    """The `quantile` of a group's share on its earlier days, each with what was known at its end.
+
+    share  float64[n], of the group's points that day so far; NaN where it is not known
+    window days of history, `least` the fewest of them
+
+    Points of one town move together: were the share binomial, half of them moving at once would never happen, and it
+    happens every week (`binomial_tail`). So the share is compared with what it has been.
+    """
+    n = len(panel)
+    result = Usual(np.full(n, nan), np.zeros(n, np.int64))
+    known = ~np.isnan(share)
+    seen = Days.of(panel, cells(panel, known), known)
+    bound, used = np.full(len(seen.at), nan), np.zeros(len(seen.at), np.int64)
+    x = share[seen.at]
+    over_series(
+        seen.start, lambda a, b: scan_usual(seen.start, x, seen.final, quantile, window, least, bound, used, a, b)
+    )
+    result.bound[seen.at] = bound
+    result.n_used[seen.at] = used
+    return result
+
+
+@compiled
+def scan_usual(
+    start: IntArray,
+    x: FloatArray,
+    final: BoolArray,
+    quantile: float,
+    window: int,
+    least: int,
+    bound: FloatArray,
+    n_used: IntArray,
+    first: int,
+    last: int,
+) -> None:
+    ring = np.empty(window)
+    ordered = np.empty(window)
+    for g in range(first, last):
+        kept = 0
+        for i in range(start[g], start[g + 1]):
+            count = min(kept, window)
+            n_used[i] = count
+            if count >= least:
+                bound[i] = quantile_of(ordered, count, quantile)
+            if final[i]:
+                if count == window:
+                    exchange(ordered, count, ring[kept % window], x[i])
+                else:
+                    insert(ordered, count + 1, x[i])
+                ring[kept % window] = x[i]
+                kept += 1
+
+
+def binomial_tail(hits: IntArray, known: IntArray, rate: float) -> FloatArray:
+    """Chance of at least so many hits among `known` independent points that each hit at `rate`.
+
+    For comparison only: points are not independent, see `usual_share`.
+    """
+    from scipy.special import bdtrc  # a tenth of a second: not at start
+
+    return np.where(hits > 0, bdtrc(np.maximum(hits - 1, 0), known, rate), 1.0)
