@@ -63,10 +63,7 @@ def tiny_disk(folder: Path) -> None:
 
 def full_disk_at_start(folder: Path) -> None:
     """The disk is full before there is any database."""
-    other = folder / "other"
-    with other.open("wb", buffering=0) as file, suppress(OSError):
-        while True:
-            file.write(bytes(4096))
+    other = fill(folder)
     try:
         open_database(f"sqlite:///{folder}/monitor.db")
     except StoreError as error:
@@ -74,6 +71,27 @@ def full_disk_at_start(folder: Path) -> None:
         print("opening", error.reason)
     other.unlink()
     print("with room again", put(open_database(f"sqlite:///{folder}/monitor.db"), 1.0))
+
+
+def full_disk_when_started_again(folder: Path) -> None:
+    """The disk fills up while the program does not run: not even SQLite's small index of its log fits."""
+    db = open_database(f"sqlite:///{folder}/monitor.db")
+    assert put(db, 1.0) == "stored"
+    db.close()
+    other = fill(folder)
+    print("started again", put(db, 2.0))
+    other.unlink()
+    print("with room again", put(db, 3.0))
+    everything_is_whole(db, 2)
+
+
+def fill(folder: Path) -> Path:
+    """A file that takes all the room there is."""
+    other = folder / "other"
+    with other.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    return other
 
 
 def file_size_limit(folder: Path) -> None:

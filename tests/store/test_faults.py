@@ -59,6 +59,11 @@ def test_a_disk_that_is_full_from_the_start_is_told(on_tiny_disk: Callable[[str]
     assert steps(lines) == ["opening full", "with room again stored"]
 
 
+def test_a_disk_that_filled_up_meanwhile_is_told_as_full(on_tiny_disk: Callable[[str], list[str]]) -> None:
+    lines = on_tiny_disk("full_disk_when_started_again")
+    assert steps(lines) == ["started again full", "with room again stored"]
+
+
 def test_a_file_size_limit_is_told_and_work_goes_on_without_it(fast_path: Path) -> None:
     lines = child("file_size_limit", fast_path)
     assert steps(lines) == ["refused io", "without the limit stored"]
