@@ -50,6 +50,8 @@ class Measured:
     window: Texts
     n_used: IntArray
     comparison: Texts
+    clause: Texts | None = None
+    """what was seen, said in Chinese by the condition itself; else it is worded by `unit` (thresholds.wording)"""
 
     def where(self, keep: BoolArray) -> Measured:
         """The same, saying nothing where `keep` is false."""
@@ -132,7 +134,7 @@ def log_change(share: float, direction: Direction) -> float:
     return math.log1p(share)
 
 
-def texts(text: str, at: IntArray) -> Texts:
+def texts(text: str, at: IntArray | BoolArray) -> Texts:
     return np.full(len(at), text, np.object_)
 
 
@@ -286,12 +288,21 @@ class Points(Condition):
 
 @condition
 class Breadth(Condition):
-    """Of the series of the same item, spec, unit and channel, so many (or such a share) satisfy `of` that day."""
+    """Of the series of the same item, spec, unit and channel, so many (or such a share) satisfy `of` that day.
+
+    With `unusual` the share must also exceed that quantile of what it was on the group's own earlier days: points of
+    one town move together, and what is broad elsewhere may be every other Monday there.
+    """
 
     kind: Literal["breadth"] = "breadth"
     of: AnyCondition
     at_least: int = Field(default=2, ge=1)
     share: float = Field(default=0.0, ge=0.0, le=1.0)
+    unusual: float | None = Field(default=None, ge=0.5, le=1)
+    window: int = Field(default=250, ge=20, le=2000)
+    """of `unusual`: days of history"""
+    least: int = Field(default=60, ge=10, le=2000)
+    """of `unusual`: fewest days; with fewer it is unknown"""
 
     def children(self) -> tuple[Condition, ...]:
         return (self.of,)
@@ -302,7 +313,14 @@ class Breadth(Condition):
 
         hits, known = shares(view.panel, inner)
         enough = (hits >= self.at_least) & (hits >= self.share * known)
-        return np.where(inner < 0, -1, enough & (inner == 1)).astype(np.int8)
+        found = np.where(inner < 0, -1, enough & (inner == 1)).astype(np.int8)
+        if self.unusual is not None:
+            from thresholds.kernels.crosssection import usual_share
+
+            share = np.where(known > 0, hits / np.maximum(known, 1), np.nan)
+            bound = usual_share(view.panel, share, self.unusual, self.window, self.least).bound
+            found = np.where(found == 1, compare(share - bound, ">", 0.0), found).astype(np.int8)
+        return found
 
     def measure(self, view: View, at: IntArray, direction: Direction) -> Measured | None:
         return self.of.measure(view, at, direction)
@@ -446,5 +464,7 @@ class StateSet(Condition):
 
 def either(here: BoolArray, one: Measured, other: Measured) -> Measured:
     """Rows of `one` where `here`, else of `other`."""
-    names = [f.name for f in fields(Measured)]
-    return Measured(**{name: np.where(here, getattr(one, name), getattr(other, name)) for name in names})
+    names = [f.name for f in fields(Measured) if f.name != "clause"]
+    columns = {name: np.where(here, getattr(one, name), getattr(other, name)) for name in names}
+    first, second = (texts("", here) if m.clause is None else m.clause for m in (one, other))
+    return Measured(**columns, clause=np.where(here, first, second))

@@ -5,9 +5,17 @@ A new detector is a module with a kernel and a module with its condition (`@cond
 
 from __future__ import annotations
 
-from thresholds import conditions
+from thresholds import (
+    conditions,
+    conditions_charts,
+    conditions_crosssection,
+)
 from thresholds.conditions import KINDS, AnyCondition
 
-MODULES = (conditions,)
+MODULES = (
+    conditions,
+    conditions_charts,
+    conditions_crosssection,
+)
 
 __all__ = ["KINDS", "MODULES", "AnyCondition"]

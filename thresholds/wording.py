@@ -72,7 +72,9 @@ def move_reason(shown: Shown, direction: Direction, rule: Rule, pack: Pack, meas
     seen = f"{shown.subject}为{number(value)}{unit}"
     word = UP_DOWN[direction]
     compared, threshold = COMPARED[measured.comparison[k]], float(measured.threshold[k])
-    if measured.unit[k] == "%":
+    if measured.clause is not None and measured.clause[k]:
+        seen += f"，{measured.clause[k]}。"
+    elif measured.unit[k] == "%":
         seen += f"，{measured.window[k]}的{number(expected)}{unit}{word}{percent(float(measured.score[k]))}"
         seen += f"，{compared}{number(abs(threshold))}%。"
     elif measured.unit[k] == "σ":

@@ -354,6 +354,13 @@ def test_every_kind_is_causal(kind: str) -> None:
         "any": {"of": [{"kind": "level", "above": 3.4}, WIDE]},
         "not": {"of": WIDE},
         "state_set": {},
+        "ewma": {"window": 12, "least": 8, "width": 1},
+        "cusum": {"window": 12, "least": 8, "limit": 1},
+        "volatility": {"window": 30, "least": 20, "times": 1.01},
+        "extremes": {"readings": 10, "least": 100},
+        "outlier": {"points": 4, "c": 0.5},
+        "dispersion": {"points": 3, "least": 5, "value": 0.5, "times": 1},
+        "diffusion": {"points": 2, "share": 0.5},
     }
     rng = np.random.default_rng(5)
     rows = [

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from thresholds.kernels.charts import quantile_of
 from thresholds.kernels.jit import compiled, over_series
 from thresholds.kernels.robust import exchange, insert, robust_scores
+from thresholds.kernels.scan import shares
 from thresholds.model import BoolArray, FloatArray, IntArray
 from thresholds.panel import Panel
 
@@ -254,13 +255,13 @@ def quantile_without(ordered: FloatArray, gone: int, share: float) -> float:
 @dataclass(frozen=True, slots=True)
 class Dispersion:
     """Per observation: robust scale of log prices between the points of its group that day so far (NaN: too few),
-    how often it is the median of earlier days (`times`), how many robust scales above it (`score`), and of how many
-    points and earlier days each was made.
+    how often it is the median of earlier days (`times`), the robust scale of its logarithm on them (`scale`), and of
+    how many points and earlier days each was made.
     """
 
     value: FloatArray
     times: FloatArray
-    score: FloatArray
+    scale: FloatArray
     points: IntArray
     n_used: IntArray
 
@@ -269,7 +270,7 @@ def dispersion(panel: Panel, usable: BoolArray, points: int = 5, window: int = 6
     """How far the points of a group lie apart, against the group's own earlier days.
 
     value = 1.4826 * MAD of log prices. It is compared on a log scale with the days before, each with what was known
-    at its end: score = (log v - median) / scale of `robust_scores`, floored at a tenth.
+    at its end: log v - median, and the scale of `robust_scores`, floored at a tenth.
 
     usable  bool[n], positive prices that may count
     points  fewest points; a day with fewer is no part of the history either
@@ -289,7 +290,7 @@ def dispersion(panel: Panel, usable: BoolArray, points: int = 5, window: int = 6
     seen = Days.of(panel, where, ~np.isnan(result.value))
     log = np.log(np.maximum(result.value[seen.at], SAME))
     scores = robust_scores(seen.start, log, seen.final, np.full(len(log), CALM), window, least)
-    result.score[seen.at] = scores.score
+    result.scale[seen.at] = scores.scale
     result.times[seen.at] = np.exp(log - scores.median)
     result.n_used[seen.at] = scores.n_used
     return result
@@ -351,6 +352,22 @@ class Days:
         final = np.append(cell[1:] != cell[:-1], True) if len(at) else np.empty(0, np.bool_)
         begins = np.flatnonzero(np.append(True, group[1:] != group[:-1])) if len(at) else np.empty(0, np.int64)
         return cls(at, np.append(begins, len(at)).astype(np.int64), final)
+
+
+def diffusion(panel: Panel, moved: NDArray[np.int8], group: Codes, points: int = 5) -> tuple[FloatArray, IntArray]:
+    """Per observation: share that rose less share that fell, -1 to 1 (NaN: too few), and of how many series.
+
+    moved  int8[n], 1 rose, -1 fell, 0 neither, anything else unknown
+    group  int32[n_series], what is counted together
+    points fewest series known that day so far
+    """
+    known = (moved >= -1) & (moved <= 1)
+    up, answered = shares(panel, np.where(known, moved == 1, -1).astype(np.int8), group)
+    down, _ = shares(panel, np.where(known, moved == -1, -1).astype(np.int8), group)
+    index = np.full(len(panel), nan)
+    enough = answered >= points
+    index[enough] = (up[enough] - down[enough]) / answered[enough]
+    return index, answered
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,268 @@
+"""Conditions on the cross-section of a day: outlier, dispersion, diffusion (thresholds.kernels.crosssection)."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from thresholds.calendar import WORDS, Lag
+from thresholds.catalogue import UNCLASSED, Measure
+from thresholds.conditions import SLACK, Comparison, Condition, Measured, Truth, compare, condition, sign, texts
+from thresholds.conditions_charts import growing, worded
+from thresholds.model import Direction, FloatArray, IntArray
+from thresholds.panel import codes_of
+from thresholds.settings import Duration
+from thresholds.view import View
+
+if TYPE_CHECKING:
+    from thresholds.kernels.crosssection import Codes, Dispersion, Fences, Outliers
+
+UNKNOWN = -128
+
+
+def whole_days(duration: Duration | None) -> int | None:
+    return None if duration is None else math.ceil(duration.total_seconds() / 86_400)
+
+
+def classes(view: View) -> Codes:
+    """int32[n_series]: number of the class of each series, of its item where it has no class."""
+    key = "class codes"
+    if key not in view.cache:
+        named = zip(view.classified, view.panel.keys, strict=True)
+        view.cache[key] = codes_of([(c.name, k.item if c.name == UNCLASSED else "") for c, k in named])
+    return cast("Codes", view.cache[key])
+
+
+@condition
+class Outlier(Condition):
+    """One point's price moved otherwise than those of the other points that day (Hidiroglou-Berthelot).
+
+    Use on points (scope = "point") to tell a quote to ask about from a move of the market: unlike `change` it is
+    silent when all move together. Not for less than ten points, nor for values other than prices. Formula: effects
+    E = s * size^u of the ratios to the day's median ratio; score = (E - median) / d, d the distance of P10 or P90
+    from the median, at least a * |median| and at least what `floor_percent` makes; true beyond `c`. Unit: d. A group
+    with fewer than `points` points is judged with all points of its class. Hidiroglou & Berthelot 1986, P10/P90 by
+    Hidiroglou & Emond 2018; the absolute floor, and leaving the tested point out of its own fence, are ours.
+    """
+
+    kind: Literal["outlier"] = "outlier"
+    over: Lag = Lag.PREVIOUS
+    max_age: Duration | None = None
+    """oldest age of the observation compared with, beyond the lag itself"""
+    c: float = Field(default=7.0, gt=0, le=100)
+    low: float = Field(default=0.1, gt=0, lt=0.5)
+    high: float = Field(default=0.9, gt=0.5, lt=1)
+    u: float = Field(default=0.4, ge=0, le=1)
+    a: float = Field(default=0.05, ge=0, le=1)
+    floor_percent: float = Field(default=2.0, gt=0, le=100)
+    """least d as a change in percent (exactly: in log): 2 with c = 7 lets every change up to 14 % pass"""
+    points: int = Field(default=10, ge=4, le=10_000)
+
+    @property
+    def fences(self) -> Fences:
+        from thresholds.kernels.crosssection import Fences
+
+        return Fences(self.low, self.high, self.u, self.a, self.floor_percent / 100)
+
+    def columns(self, view: View) -> Outliers:
+        days = whole_days(self.max_age)
+        key = ("outlier", self.over, days, self.low, self.high, self.u, self.a, self.floor_percent, self.points)
+        if key not in view.cache:
+            from thresholds.kernels.crosssection import hidiroglou_berthelot
+
+            value, before = view.panel.value, self.before(view, np.arange(len(view.panel)))
+            known = view.tested & view.measure_is(Measure.PRICE) & (value > 0) & (before > 0)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                ratio = np.where(known, value / before, np.nan)
+            size = np.maximum(value, before)
+            view.cache[key] = hidiroglou_berthelot(view.panel, ratio, size, self.fences, self.points, classes(view))
+        return cast("Outliers", view.cache[key])
+
+    def before(self, view: View, at: IntArray) -> FloatArray:
+        base = view.base(self.over, whole_days(self.max_age))[at]
+        return np.where(base >= 0, view.panel.value[base], np.nan)
+
+    def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
+        return compare(sign(direction) * self.columns(view).score, ">", self.c * ease)
+
+    def measure(self, view: View, at: IntArray, direction: Direction) -> Measured:
+        found, before = self.columns(view), self.before(view, at)
+        return Measured(
+            value=view.panel.value[at],
+            expected=before * found.ratio[at],
+            scale=found.spread[at],
+            score=found.score[at],
+            threshold=np.full(len(at), sign(direction) * self.c),
+            limit=self.fence(found, at, view.panel.value[at], before, sign(direction)),
+            unit=texts("σ", at),
+            window=texts(f"同日各监测点{WORDS[self.over]}的变动", at),
+            n_used=found.n_used[at],
+            comparison=texts(">", at),
+            clause=worded(
+                "{}与同日{:.0f}个监测点的变动（中位{:+.1f}%）不一致，本点{:+.1f}%，偏离{:.1f}倍点间波幅（界限{:g}倍）",
+                WORDS[self.over],
+                found.n_used[at],
+                100 * (found.ratio[at] - 1),
+                100 * (view.panel.value[at] / before - 1),
+                np.abs(found.score[at]),
+                self.c,
+            ),
+        )
+
+    def fence(self, found: Outliers, at: IntArray, value: FloatArray, before: FloatArray, side: int) -> FloatArray:
+        """The value at which the quote would begin to be an outlier: by halving, since its size counts as well."""
+        spread = (found.lower if side < 0 else found.upper)[at]
+        floor = math.expm1(self.floor_percent / 100)
+        unit = found.size[at] / np.maximum(value, before)  # of sizes: 1, or what a pooled group's median makes it
+        near, far = np.zeros(len(at)), np.full(len(at), 20.0)  # log distance from the expected value
+        for _ in range(60):
+            log = (near + far) / 2
+            tried = before * found.ratio[at] * np.exp(side * log)
+            weight = (unit * np.maximum(tried, before)) ** self.u
+            effect = side * np.expm1(log) * weight
+            out = side * (effect - found.middle[at]) > self.c * np.maximum(spread, floor * weight)
+            near, far = np.where(out, near, log), np.where(out, log, far)
+        edge: FloatArray = before * found.ratio[at] * np.exp(side * far)
+        return edge
+
+
+@condition
+class Apart(Condition):
+    """The prices of an item lie further apart between points than they used to.
+
+    Use on points (scope = "point") to see a market fall apart (blockade, hoarding, one district short) before its
+    mean moves. Not where other points report each day: then their lasting differences come and go with them.
+    Formula: v = 1.4826 * MAD of log prices of the group's points that day so far; times = v over the median of its
+    last `window` days; true beyond both `times` and exp(value * robust scale of log v). Unit: times. It has no
+    direction: it is true upwards only, write direction = "up" in the rule. Method: this project's.
+    """
+
+    kind: Literal["dispersion"] = "dispersion"
+    value: float = Field(default=4.0, gt=0, le=100)
+    """robust scales of its own history"""
+    times: float = Field(default=1.5, ge=1, le=100)
+    points: int = Field(default=5, ge=3, le=10_000)
+    window: int = Field(default=60, ge=8, le=1000)
+    least: int = Field(default=20, ge=5, le=1000)
+
+    @model_validator(mode="after")
+    def enough(self) -> Apart:
+        if self.least > self.window:
+            raise ValueError(
+                "`least` is greater than `window`|Lower it: the history never holds more than the window"
+            )
+        return self
+
+    def columns(self, view: View) -> Dispersion:
+        key = ("dispersion", self.points, self.window, self.least)
+        if key not in view.cache:
+            from thresholds.kernels.crosssection import dispersion
+
+            priced = view.tested & view.measure_is(Measure.PRICE)
+            view.cache[key] = dispersion(view.panel, priced, self.points, self.window, self.least)
+        return cast("Dispersion", view.cache[key])
+
+    def bound(self, view: View) -> FloatArray:
+        return np.maximum(self.times, np.exp(self.value * self.columns(view).scale))
+
+    def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
+        times = self.columns(view).times
+        with np.errstate(divide="ignore"):
+            beyond = np.log(times) / np.log(np.maximum(self.bound(view), 1 + SLACK))
+        return growing(~np.isnan(times), compare(beyond, ">", ease), direction)
+
+    def measure(self, view: View, at: IntArray, direction: Direction) -> Measured:
+        found, before = self.columns(view), view.back(1)[at]
+        bound = self.bound(view)[at]
+        return Measured(
+            value=view.panel.value[at],
+            expected=np.where(before >= 0, view.panel.value[before], np.nan),
+            scale=found.scale[at],
+            score=found.times[at],
+            threshold=bound,
+            limit=np.full(len(at), np.nan),
+            unit=texts("倍", at),
+            window=texts(f"监测点之间的价差与前{self.window}日以内的中位数之比", at),
+            n_used=found.n_used[at],
+            comparison=texts(">", at),
+            clause=worded(
+                "当日{:.0f}个监测点之间的价差幅度{:.1f}%，为前{:.0f}日中位数的{:.1f}倍（界限{:.1f}倍）",
+                found.points[at],
+                100 * np.expm1(found.value[at]),
+                found.n_used[at],
+                found.times[at],
+                bound,
+            ),
+        )
+
+
+@condition
+class Diffusion(Condition):
+    """Diffusion index: the share of points (or of a class's series) that rose less the share that fell.
+
+    Use for a broad drift of small changes, none of which is remarkable by itself. Not with few points: `points`
+    must be known that day. Formula: (up - down) / known, changes of at most `percent` being neither; true beyond
+    `share`, for what moved that way itself. Unit: percentage points. Business surveys; METHODS 5.2.
+    """
+
+    kind: Literal["diffusion"] = "diffusion"
+    over: Lag = Lag.PREVIOUS
+    max_age: Duration | None = None
+    """oldest age of the observation compared with, beyond the lag itself"""
+    percent: float = Field(default=0.0, ge=0, le=1000)
+    op: Comparison = ">="
+    share: float = Field(gt=0, le=1)
+    points: int = Field(default=5, ge=2, le=100_000)
+    among: Literal["item", "class"] = "item"
+    """whether the points of the same item, spec, unit and channel are counted, or all series of its class"""
+
+    def moved(self, view: View) -> NDArray[np.int8]:
+        """int8[n]: 1 rose, -1 fell, 0 neither; UNKNOWN where that is not known."""
+        change = view.change(self.over, whole_days(self.max_age))
+        up = compare(change, ">", self.percent / 100)
+        down = compare(-change, ">", self.percent / 100)
+        return np.where(view.tested & (up >= 0), up - down, UNKNOWN).astype(np.int8)
+
+    def columns(self, view: View) -> tuple[FloatArray, IntArray]:
+        """float64[n] and int64[n]: the index (NaN: too few points) and the points behind it, that day so far."""
+        key = ("diffusion", self.over, whole_days(self.max_age), self.percent, self.points, self.among)
+        if key not in view.cache:
+            from thresholds.kernels.crosssection import diffusion
+
+            group = classes(view) if self.among == "class" else view.panel.group
+            view.cache[key] = diffusion(view.panel, self.moved(view), group, self.points)
+        return cast("tuple[FloatArray, IntArray]", view.cache[key])
+
+    def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
+        moved = self.moved(view)
+        found = compare(sign(direction) * self.columns(view)[0], self.op, self.share * ease)
+        own = np.where(moved == UNKNOWN, -1, found)
+        return np.where((moved != UNKNOWN) & (moved != sign(direction)), 0, own).astype(np.int8)
+
+    def measure(self, view: View, at: IntArray, direction: Direction) -> Measured:
+        index, known = self.columns(view)
+        base = view.base(self.over, whole_days(self.max_age))[at]
+        expected = np.where(base >= 0, view.panel.value[base], np.nan)
+        more, less = ("下跌", "上涨") if direction is Direction.DOWN else ("上涨", "下跌")
+        return Measured(
+            value=view.panel.value[at],
+            expected=expected,
+            scale=np.full(len(at), np.nan),
+            score=100 * index[at],
+            threshold=np.full(len(at), 100 * sign(direction) * self.share),
+            limit=expected * (1 + sign(direction) * self.percent / 100),
+            unit=texts("个百分点", at),
+            window=texts(f"{WORDS[self.over]}{more}与{less}面之差", at),
+            n_used=known[at],
+            comparison=texts(self.op, at),
+            clause=worded(
+                f"{WORDS[self.over]}{more}面比{less}面高{{:.0f}}个百分点（共{{:.0f}}个报价，界限{{:g}}个百分点）",
+                np.abs(100 * index[at]),
+                known[at],
+                100 * self.share,
+            ),
+        )
