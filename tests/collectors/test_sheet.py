@@ -103,6 +103,10 @@ def test_other_names_are_mapped_and_a_mapped_column_must_be_there() -> None:
     error = refused(text, columns={"value": "均价"})
     assert error.reason == "header"
     assert "value（均价）" in str(error)
+    assert refused(text, columns={"value": "价格", "unit": "计价单位"}).reason == "header", (
+        "also for optional columns"
+    )
+    assert len(read(text, columns={"value": "价格", "unit": "计价单位"}, defaults={"unit": "元"}).batch) == 1
 
 
 def test_defaults_fill_missing_columns_and_empty_cells() -> None:
@@ -347,6 +351,12 @@ def test_a_line_without_an_end_is_no_sheet() -> None:
     assert refused("date,item,value\n" + "x" * 20_000_000).reason == "too_long"
 
 
+def test_broken_titles_are_no_rows() -> None:
+    """A stray quotation mark above the header is not reported as a lost row."""
+    result = read('"东风"市场价格表\n"未完\ndate,item,value\n2024-05-01,猪肉,1\n')
+    assert (result.rows, result.rejects, result.header.row) == (1, [], 3)
+
+
 def test_a_repeated_header_is_no_data() -> None:
     """Page breaks repeat the header; that row is rejected by its own reason."""
     assert reasons(read("date,item,value\n2024-05-01,猪肉,1\ndate,item,value\n2024-05-02,猪肉,2\n")) == [
@@ -446,7 +456,9 @@ def test_any_stream_can_be_read_and_progress_is_told() -> None:
 def test_the_reject_report_opens_in_a_spreadsheet_and_can_be_sent_again(tmp_path: Path) -> None:
     """Marked as UTF-8, the original cells under their names, formulas disarmed; once mended it is a sheet itself."""
     sheet = tmp_path / "五月.csv"
-    sheet.write_text('日期,品种,价格,备注\n2024-05-01,=SUM(A1),无,"@a, ""b"""\n2024-05-02,猪肉,-5-x,\n', "utf-8")
+    sheet.write_text(
+        '日期,品种,价格,备注\n2024-05-01,=SUM(A1),无,"@a, ""b"""\n2024-05-02,猪肉,-5-x,-36.98\n', "utf-8"
+    )
     result = read_sheet(sheet, name=sheet.name)
     report = rejects_path(sheet)
     write_rejects(report, result.rejects, result.header.names)
@@ -457,7 +469,7 @@ def test_the_reject_report_opens_in_a_spreadsheet_and_can_be_sent_again(tmp_path
     assert rows[0] == ["row", "reason", "detail", "日期", "品种", "价格", "备注"]
     assert rows[1][:2] == ["2", "no_value"]
     assert rows[1][3:] == ["2024-05-01", "'=SUM(A1)", "无", '\'@a, "b"']
-    assert rows[2][5] == "'-5-x"
+    assert rows[2][5:] == ["'-5-x", "-36.98"], "numbers stay numbers"
     mended = report.read_text("utf-8-sig").replace("无,", "3.5,").replace("'-5-x", "-5")
     assert taken(read(mended)) == [(2, "=SUM(A1)", "", 3.5), (3, "猪肉", "", -5.0)]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["五月.csv", "五月.csv.rejects.csv"]

@@ -242,6 +242,9 @@ def test_entities_are_refused() -> None:
     bomb = b'<!DOCTYPE w [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
     data = with_worksheet(bomb + OPEN + b'<row r="1"><c r="A1" t="str"><v>&b;</v></c></row>' + CLOSE)
     assert refused(data).reason == "damaged"
+    harmless = OPEN + b'<row r="1"><c r="A1" t="str"><v>date</v></c></row>' + CLOSE
+    assert refused(with_worksheet(harmless)).reason == "header"
+    assert refused(with_worksheet(b"<!DOCTYPE w>" + harmless)).reason == "damaged"
 
 
 def test_a_zip_bomb_stops_at_the_bound() -> None:
