@@ -1,8 +1,8 @@
 """How often rules fire where nothing happens: the tables of docs/detectors.md, by seeded simulation.
 
-`python -m tests.thresholds.false_alarms` writes them into the page. Two markets without events: `staple`, a price that
-changes on two days of five, by 1 % (standard deviation); `vegetable`, one that changes on four days of five, by 5 %.
-Prices are in cents, wander, and return to their level over about fifty days. 200 series, two years, daily.
+`python -m tests.thresholds.false_alarms` writes them into the page. Two markets without events: `staple`, a price
+that changes on two days of five, by 1 % (standard deviation); `vegetable`, one that changes on four days of five, by
+5 %. Prices are in cents, wander, and return to their level over about fifty changes. 200 series, two years, daily.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def prices(market: str) -> FloatArray:
 
 @cache
 def market_panel(market: str, *, together: bool = False, gaps: bool = False) -> Panel:
-    """Every series an item of its own, or (`together`) four points of one item; with weekends and 5 % gaps or without."""
+    """Every series an item of its own, or (`together`) four points of one item; `gaps`: weekends and 5 % missing."""
     value = prices(market)
     keys = [
         SeriesKey(f"大米{s // POINTS if together else s}", unit="元/500克", channel="零售", point=f"点{s % POINTS}")
@@ -69,9 +69,14 @@ RULES: dict[str, tuple[dict[str, Any], bool, str]] = {
     "`change` 30d > 20 %": ({"kind": "change", "over": "30d", "percent": 20}, False, "point"),
     "`change` 1w >= 30 %": ({"kind": "change", "over": "1w", "op": ">=", "percent": 30}, False, "point"),
     "`score` over 1, window 250, > 6": ({"kind": "score", "window": 250, "value": 6}, False, "point"),
-    "`score` over 5, window 250, > 4.5": ({"kind": "score", "over": 5, "window": 250, "value": 4.5}, False, "point"),
-    "`score` over 20, window 500, > 4": ({"kind": "score", "over": 20, "window": 500, "value": 4}, False, "point"),
     "`score` over 1, window 60, > 3.5": ({"kind": "score", "window": 60, "value": 3.5}, False, "point"),
+    "`score` over 5, window 250, > 4.5": ({"kind": "score", "over": 5, "window": 250, "value": 4.5}, False, "point"),
+    "the same, at least 8 %": (
+        {"kind": "score", "over": 5, "window": 250, "value": 4.5, "percent": 8},
+        False,
+        "point",
+    ),
+    "`score` over 20, window 500, > 4": ({"kind": "score", "over": 20, "window": 500, "value": 4}, False, "point"),
     "`level` above 7.20 (start 6.00)": ({"kind": "level", "above": 7.2}, False, "point"),
     "`lasting` 2 of `change` 1w >= 30 %": (
         {"kind": "lasting", "readings": 2, "of": {"kind": "change", "over": "1w", "op": ">=", "percent": 30}},
