@@ -8,8 +8,8 @@ an installation adds its own folders. See docs/plans.md.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Literal
@@ -20,7 +20,7 @@ from thresholds.catalogue import SHIPPED as SHIPPED_CATALOGUE
 from thresholds.catalogue import Catalogue, load_catalogue
 from thresholds.kinds import AnyCondition
 from thresholds.model import NO_GRADE, Direction, Grade
-from thresholds.settings import Fault, Settings, read_toml, validate
+from thresholds.settings import Fault, Settings, load, read_toml, validate
 
 Mark = Literal["S", "S2", "M-high", "M-med", "M-low", "P"]
 """How well a source is established: statute, press or restatement, from memory, proposal of this project."""
@@ -181,13 +181,30 @@ def load_policy(
         check_pack(pack, loaded.files[pack.id], catalogue, loaded.faults)
     for pack in packs:
         check_ranks(pack, loaded.files[pack.id], chosen.values(), loaded.faults)
-    check_rule_ids(loaded)
+    check_rule_ids(loaded.packs, loaded.files, loaded.faults)
     if loaded.faults or catalogue is None:
         return None, sorted(set(loaded.faults))
     for path in [*catalogues, SHIPPED_CATALOGUE]:
         loaded.digest.update(path.read_bytes())
     loaded.digest.update(repr((sorted(p.id for p in chosen.values()), [p.id for p in packs])).encode())
     return Policy(catalogue, chosen, packs, loaded.digest.hexdigest()[:12]), []
+
+
+def with_one_pack(policy: Policy, path: Path) -> tuple[Policy | None, list[Fault]]:
+    """`policy` with the rule pack of one file instead of its own packs, whether it is switched on or not.
+
+    It is checked like the others: for trying a pack on history before it is put in force.
+    """
+    name = str(path)
+    pack, faults = load(Pack, path, name)
+    if pack is None:
+        return None, faults
+    check_pack(pack, name, policy.catalogue, faults)
+    check_ranks(pack, name, policy.plans.values(), faults)
+    check_rule_ids({pack.id: pack}, {pack.id: name}, faults)
+    if faults:
+        return None, sorted(set(faults))
+    return replace(policy, packs=(pack,), version=f"{policy.version}+{pack.id}@{pack.version}"), []
 
 
 def read_policy_file(path: Path, into: Loaded) -> None:
@@ -278,15 +295,15 @@ def check_ranks(pack: Pack, name: str, plans: Collection[Plan], faults: list[Fau
         faults.extend(fault for p in concerned if (fault := not_numeric(rule, p, name, f"rules[{i}]")))
 
 
-def check_rule_ids(loaded: Loaded) -> None:
+def check_rule_ids(packs: Mapping[str, Pack], files: Mapping[str, str], faults: list[Fault]) -> None:
     """Rule ids are unique over all packs: a flag names its rule by the id alone."""
     seen: dict[str, str] = {}
-    for pack in loaded.packs.values():
+    for pack in packs.values():
         for i, rule in enumerate(pack.rules, 1):
-            name = loaded.files[pack.id]
+            name = files[pack.id]
             if rule.id in seen:
                 problem = f"the rule id {rule.id!r} is used twice (first in {seen[rule.id]})"
-                loaded.faults.append(Fault(name, f"rules[{i}].id", problem, "Give each rule an id of its own"))
+                faults.append(Fault(name, f"rules[{i}].id", problem, "Give each rule an id of its own"))
             seen.setdefault(rule.id, name)
 
 

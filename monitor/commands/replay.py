@@ -17,8 +17,7 @@ from collectors.sheet import SheetError, read_sheet
 from monitor.cli import UserError
 from monitor.commands.common import load, progress, shown
 from thresholds.model import IntArray, Mark, ObservationBatch, Reject, SeriesKey
-from thresholds.plan import Pack, Policy, load_policy
-from thresholds.settings import load as load_settings
+from thresholds.plan import Policy, load_policy, with_one_pack
 
 if TYPE_CHECKING:  # the store is needed for several files only
     from monitor.store.bulk import Rows
@@ -60,10 +59,10 @@ def governed(options: argparse.Namespace) -> tuple[Policy, str, ZoneInfo]:
     if options.plan:
         policy = only_plan(policy, options.plan)
     if options.rules:
-        pack, faults = load_settings(Pack, options.rules)
-        if pack is None:
+        tried, faults = with_one_pack(policy, options.rules)
+        if tried is None:
             raise UserError(shown(faults))
-        policy = replace(policy, packs=(pack,), version=f"{policy.version}+{pack.id}@{pack.version}")
+        policy = tried
     return policy, city, zone
 
 
