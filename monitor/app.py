@@ -5,17 +5,18 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.metadata import version
 from threading import Thread
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from alerts.channels.base import Channel
 from alerts.channels.factory import build_channel
-from collectors.base import Collector
+from collectors.base import Collector, StoredCounts
 from collectors.push import PushOptions
 from monitor import jobs
 from monitor.check import check
@@ -32,12 +33,17 @@ from monitor.web.context import Check, ConfiguredSource, HealthReport, WebContex
 from monitor.web.server import bind, make_server
 from thresholds.plan import Policy
 
+if TYPE_CHECKING:
+    from uvicorn import Server
+
 log = logging.getLogger(__name__)
 
 PICTURE_EVERY = timedelta(seconds=10)
 WATCH_EVERY = timedelta(minutes=1)
 SEND_EVERY = timedelta(seconds=5)
 TIDY_EVERY = timedelta(hours=1)
+LONGEST_LOOK = 60.0
+"""Seconds after which a database that has not answered counts as one that does not."""
 STOP_WITHIN = 8.0
 """Seconds that jobs under way are given at the end; what they had not finished is done after the next start."""
 
@@ -51,15 +57,23 @@ class App:
 
     def __init__(self, config: Config, policy: Policy, db: Database, clock: Callable[[], datetime]) -> None:
         self.config, self.policy, self.db, self.clock = config, policy, db, clock
+        self.started_with = config
         self.owner = f"{socket.gethostname()}:{os.getpid()}"
         self.snapshot: Snapshot | None = None
-        self.database_trouble = ""
+        self.looked_at = monotonic()
+        self.push_refused = ""
         self.metrics = Metrics(clock, lambda: self.snapshot, config.metrics)
         self.evaluation = Evaluation(db, config, policy, self.metrics)
         self.channels: dict[str, Channel] = {}
         self.collectors: dict[str, Collector] = {}
         self.scheduler = Scheduler(self.metrics, sources=len(config.source), channels=len(config.channel))
         self.clock_offset = clock().timestamp() - monotonic()
+
+    def listens_on(self, port: int) -> None:
+        """The port in use, which the system chose where the configuration says 0."""
+        self.config = self.config.model_copy(update={"web": self.config.web.model_copy(update={"port": port})})
+        self.evaluation.adopt(self.config, self.policy)
+        log.info("listening on %s port %d", self.config.web.host, port)
 
     def clock_step(self) -> float:
         """Seconds by which the system clock has jumped against the steady one since the last call."""
@@ -69,8 +83,9 @@ class App:
 
     def health(self) -> HealthReport:
         """From what is in memory: asking must not wait for a database that hangs."""
+        trouble = self.database_trouble()
         checks = [
-            Check("database", not self.database_trouble, self.database_trouble),
+            Check("database", not trouble, trouble),
             Check("scheduler", self.scheduler.running, "" if self.scheduler.running else "调度器没有运行"),
         ]
         if self.snapshot is None:
@@ -81,6 +96,22 @@ class App:
                 for s in self.snapshot.sources
             ]
         return HealthReport(checks)
+
+    def database_trouble(self) -> str:
+        """What the database said to whom it refused, or that it has not answered for long; empty: all is well."""
+        silent = monotonic() - self.looked_at
+        if silent > LONGEST_LOOK:
+            return f"数据库已有 {silent:.0f} 秒没有应答"
+        return next(iter(list(self.scheduler.refused.values())), self.push_refused)
+
+    def push_stored(self, source: str, counts: StoredCounts, rejects: Mapping[str, int]) -> None:
+        self.push_refused = ""
+        self.metrics.observations(source, counts, rejects)
+
+    def request_refused(self, reason: str) -> None:
+        """A request failed by the database; a picture that can write takes the trouble back."""
+        self.push_refused = f"数据库拒绝了一次请求（{reason}）"
+        self.metrics.store_error(reason)
 
     def configured_sources(self) -> Sequence[ConfiguredSource]:
         return [ConfiguredSource(s.name, s.kind, demo=s.kind == "demo") for s in self.config.source if s.enabled]
@@ -143,9 +174,10 @@ class App:
             self.metrics.reloaded(False)
             return
         for table in ("database", "web"):
-            if getattr(report.config, table) != getattr(self.config, table):
+            if getattr(report.config, table) != getattr(self.started_with, table):
                 log.warning("[%s] has changed: that comes into force at the next start, the rest now", table)
-        self.config, self.policy = report.config, report.policy
+        kept = {"database": self.config.database, "web": self.config.web}
+        self.config, self.policy = report.config.model_copy(update=kept), report.policy
         self.evaluation.adopt(self.config, self.policy)
         self.schedule()
         self.metrics.reloaded(True)
@@ -163,27 +195,26 @@ def running(config: Config, policy: Policy, clock: Callable[[], datetime] = syst
         stack.callback(db.close)
         stack.enter_context(daemon_lock(db))
         outbox.recover(db, clock())
-        app = App(config, policy, db, clock)
         listener = bind(config.web.host, config.web.port)
         stack.callback(listener.close)
+        app = App(config, policy, db, clock)
+        app.listens_on(listener.getsockname()[1])
         server = make_server(create_web(web_context(app)))
         web = Thread(target=server.run, kwargs={"sockets": [listener]}, name="web", daemon=True)
         jobs.picture(app)
         app.schedule()
         app.scheduler.start()
-        stack.callback(stop_jobs, app)
         web.start()
-        stack.callback(stop_web, server, web)
+        stack.callback(stop, app, server, web)
         yield app
 
 
-def stop_web(server: object, thread: Thread) -> None:
-    server.should_exit = True  # type: ignore[attr-defined]  # uvicorn's way of being told
-    thread.join(STOP_WITHIN / 2)
-
-
-def stop_jobs(app: App) -> None:
+def stop(app: App, server: Server, web: Thread) -> None:
+    """End jobs and requests at the same time, so that both together take no longer than STOP_WITHIN."""
+    end = monotonic() + STOP_WITHIN
+    server.should_exit = True
     left = app.scheduler.stop(STOP_WITHIN)
+    web.join(max(0.1, end - monotonic()))
     if left:
         log.warning("still under way at the end, done again after the next start: %s", ", ".join(left))
 
@@ -197,8 +228,8 @@ def web_context(app: App) -> WebContext:
         render_metrics=app.metrics.render,
         health=app.health,
         on_observations=lambda: app.scheduler.wake("evaluate"),
-        on_stored=app.metrics.observations,
-        on_store_error=app.metrics.store_error,
+        on_stored=app.push_stored,
+        on_store_error=app.request_refused,
         sources=app.configured_sources,
         installation=config.installation.name,
         zone=config.zone,

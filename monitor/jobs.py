@@ -50,10 +50,18 @@ def collect(app: App, collector: Collector) -> None:
             if app.scheduler.stopping.is_set():
                 return  # the cursor says where to go on
     except CollectError as error:
+        if app.scheduler.stopping.is_set():
+            return  # it was interrupted by us and has not failed
         sources.failed(app.db, name, app.clock(), error.reason, str(error))
         app.metrics.fetch(name, error.reason, monotonic() - begin)
         log.warning("source %s failed (%s), what it had sent before is kept: %s", name, error.reason, error)
         return
+    except StoreError:
+        raise  # not the source's fault
+    except Exception as error:  # a bug: the scheduler logs it, but the source must not look well meanwhile
+        sources.failed(app.db, name, app.clock(), "bug", f"{type(error).__name__}: {error}")
+        app.metrics.fetch(name, "bug", monotonic() - begin)
+        raise
     sources.succeeded(app.db, name, app.clock())
     app.metrics.fetch(name, outcome, monotonic() - begin)
 
@@ -138,12 +146,11 @@ def count(app: App, one: Outcome) -> None:
 
 def picture(app: App) -> None:
     """Read what metrics and health show, so that neither ever waits for the database."""
-    try:
-        app.snapshot = take(app)
-        app.database_trouble = ""
-    except StoreError as error:
-        app.database_trouble = str(error)
-        raise
+    app.snapshot = take(app)
+    app.looked_at = monotonic()
+    if app.push_refused:
+        sources.prove_writable(app.db)
+        app.push_refused = ""
 
 
 def tidy(app: App) -> None:

@@ -30,7 +30,7 @@ from monitor.snapshot import OTHER, MetricsOptions, Snapshot, SnapshotCollector
 log = logging.getLogger(__name__)
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-STORE_ERRORS = ("locked", "full", "readonly", "unreachable", "newer_schema", "corrupt")
+STORE_ERRORS = ("locked", "full", "readonly", "io", "unreachable", "newer_schema", "corrupt")
 JOB_OUTCOMES = ("ok", "failed")
 JOB_SKIPS = ("still_running", "missed")
 SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)

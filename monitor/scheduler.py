@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
-from threading import Event, Lock
+from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Any
 
@@ -32,6 +32,10 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+LOOK_AT_CLOCK_EVERY = 1.0
+SET_BACK = -2.0
+"""Seconds by which the machine's clock must have been set back for the due times to be set anew."""
+
 SOON = 0.05
 """Seconds after which a job is tried again whose earlier run had ended but was still in its thread."""
 
@@ -41,7 +45,8 @@ MAIN, COLLECT, SEND = "main", "collect", "send"
 class Scheduler:
     """Runs jobs in three pools: `main` one at a time, `collect` a thread per source, `send` a thread per channel.
 
-    A source or channel that hangs keeps its own thread and nobody else's.
+    A source or channel that hangs keeps its own thread and nobody else's. `refused` holds what the database said to
+    the jobs that it refused, until their next run goes through.
     """
 
     def __init__(self, metrics: Metrics, *, sources: int, channels: int) -> None:
@@ -50,6 +55,7 @@ class Scheduler:
         self.busy: dict[str, float] = {}
         self.woken: set[str] = set()
         self.again: set[str] = set()
+        self.refused: dict[str, str] = {}
         self.lock = Lock()
         self.inner = BackgroundScheduler(
             executors={
@@ -86,6 +92,7 @@ class Scheduler:
         )
 
     def remove(self, name: str) -> None:
+        self.refused.pop(name, None)
         try:
             self.inner.remove_job(name)
         except JobLookupError:
@@ -138,11 +145,14 @@ class Scheduler:
             work()
         except StoreError as error:
             outcome = "failed"
+            self.refused[name] = str(error)
             self.metrics.store_error(error.reason)
             log.error("job %s failed, it is tried again at its next turn: %s", name, error)
         except Exception:  # the one place where a bug is caught
             outcome = "failed"
             log.exception("job %s failed by a fault in the program; it is tried again at its next turn", name)
+        else:
+            self.refused.pop(name, None)
         self.metrics.job(name, outcome, monotonic() - begin)
         return outcome
 
@@ -157,6 +167,23 @@ class Scheduler:
 
     def start(self) -> None:
         self.inner.start()
+        Thread(target=self.follow_clock, name="clock", daemon=True).start()
+
+    def follow_clock(self) -> None:
+        """The library waits for times of day: after the clock was set back by an hour it would wait for an hour."""
+        offset = now().timestamp() - monotonic()
+        while not self.stopping.wait(LOOK_AT_CLOCK_EVERY):
+            before, offset = offset, now().timestamp() - monotonic()
+            if offset - before < SET_BACK:
+                log.warning("the machine's clock was set back by %.0f s; due times are set anew", before - offset)
+                self.set_due_times()
+
+    def set_due_times(self) -> None:
+        """Every job by the clock as it is now: intervals begin at once, cron lines at their next time."""
+        at = now()
+        for job in self.inner.get_jobs():
+            by_cron = isinstance(job.trigger, CronTrigger)
+            job.modify(next_run_time=job.trigger.get_next_fire_time(None, at) if by_cron else at)
 
     @property
     def running(self) -> bool:

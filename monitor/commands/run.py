@@ -32,7 +32,7 @@ def main(options: argparse.Namespace) -> int:
     try:
         with running(config, policy) as app:
             log.info("ready")
-            print(banner(config, public_url(config)), flush=True)
+            print(banner(config, public_url(app.config)), flush=True)
             while (number := signals.get()) == signal.SIGHUP:
                 app.reload()
             log.info("%s: stopping; what is under way is finished or done again after the next start",

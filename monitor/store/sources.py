@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, case, func, select, update
+from sqlalchemy import Connection, RowMapping, case, delete, func, insert, select, update
 
 from monitor.schema import source_state
 from monitor.store.database import Database, insert_into
@@ -77,6 +77,13 @@ def advance(connection: Connection, source: str, cursor: Mapping[str, Any] | Non
         before = source_state.c.last_observation_at
         values["last_observation_at"] = case((before > newest, before), else_=newest)
     _upsert(connection, source, values)
+
+
+def prove_writable(db: Database) -> None:
+    """Write a row and take it away again: whether the database takes anything in. Raises StoreError."""
+    with db.begin() as connection:
+        connection.execute(insert(source_state), {"source": "", "cursor": {}})
+        connection.execute(delete(source_state).where(source_state.c.source == ""))
 
 
 def _upsert(connection: Connection, source: str, values: Mapping[str, object]) -> None:
