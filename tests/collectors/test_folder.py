@@ -220,6 +220,8 @@ def test_what_is_no_finished_sheet_is_left_alone(inbox: Inbox, tmp_path: Path) -
     (inbox.folder / "deeper").mkdir()
     (inbox.folder / "deeper" / "d.csv").write_text(SHEET, "utf-8")
     os.mkfifo(inbox.folder / "pipe.csv")
+    for one in ("link.csv", "pipe.csv", "deeper/d.csv"):
+        os.utime(inbox.folder / one, (NOW.timestamp() - 60,) * 2, follow_symlinks=False)
     before = inbox.files()
     assert inbox.take() == []
     assert inbox.files() == before
