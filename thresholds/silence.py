@@ -163,16 +163,17 @@ def scan_usual(
         for i in range(start[s], start[s + 1]):
             if i > start[s]:
                 gap = time[i] - time[i - 1]
-                known = min(count, 9)
-                if known == 9:
-                    drop(ordered, gaps[count % 9])
-                    known = 8
-                k = known
-                while k > 0 and ordered[k - 1] > gap:
-                    ordered[k] = ordered[k - 1]
-                    k -= 1
-                ordered[k] = gap
-                gaps[count % 9] = gap
+                if count < 9 or gaps[count % 9] != gap:  # else what goes is what comes, the common case
+                    known = min(count, 9)
+                    if known == 9:
+                        drop(ordered, gaps[count % 9])
+                        known = 8
+                    k = known
+                    while k > 0 and ordered[k - 1] > gap:
+                        ordered[k] = ordered[k - 1]
+                        k -= 1
+                    ordered[k] = gap
+                    gaps[count % 9] = gap
                 count += 1
             often = every[s]
             longest = often + (grace[s] if grace[s] > 0 else often)

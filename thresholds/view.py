@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
@@ -26,6 +26,14 @@ COUNT_FLOOR = 1.0
 """Least scale of a step in 2*sqrt(count): the standard deviation of a Poisson count on that scale."""
 LEVEL_FLOOR = 0.005
 """Least scale of a step of a signed value, as a share of the level it starts from."""
+
+
+SCALES: Mapping[Measure, Callable[[FloatArray], FloatArray]] = {
+    Measure.PRICE: np.log,
+    Measure.FUTURES: lambda x: np.arcsinh(x / 2),
+    Measure.COUNT: lambda x: 2 * np.sqrt(x),
+}
+"""What makes steps comparable: ratios of prices, standard deviations of counts. Signed values stay as they are."""
 
 
 @dataclass
@@ -116,24 +124,30 @@ class View:
             self.cache[key] = self.make_steps(over)
         return cast("tuple[FloatArray, FloatArray]", self.cache[key])
 
+    def scaled(self) -> FloatArray:
+        """float64[n]: values on the scale of their measure, on which steps are differences; NaN where it has none."""
+        if "scaled" not in self.cache:
+            value = self.panel.value
+            scaled = value.copy()
+            with np.errstate(divide="ignore", invalid="ignore"):
+                for measure in {c.measure for c in self.classified} - {Measure.SIGNED}:
+                    here = self.measure_is(measure)
+                    scaled[here] = SCALES[measure](value[here])
+            self.cache["scaled"] = scaled
+        return cast(FloatArray, self.cache["scaled"])
+
     def make_steps(self, over: int) -> tuple[FloatArray, FloatArray]:
         base = self.back(over)
-        value = self.panel.value
-        before = value[base]
-        scale_of = {m: self.measure_is(m) for m in {c.measure for c in self.classified}}
-        step, floor = np.full(len(value), np.nan), np.full(len(value), LOG_FLOOR)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            for measure, here in scale_of.items():
-                if measure is Measure.PRICE:
-                    step[here] = np.log(value[here] / before[here])
-                elif measure is Measure.FUTURES:
-                    step[here] = np.arcsinh(value[here] / 2) - np.arcsinh(before[here] / 2)
-                elif measure is Measure.COUNT:
-                    step[here] = 2 * (np.sqrt(value[here]) - np.sqrt(before[here]))
-                    floor[here] = COUNT_FLOOR
-                else:
-                    step[here] = value[here] - before[here]
-                    floor[here] = LEVEL_FLOOR * np.abs(before[here])
+        scaled = self.scaled()
+        floor = np.full(len(scaled), LOG_FLOOR)
+        measures = {c.measure for c in self.classified}
+        if Measure.COUNT in measures:
+            floor[self.measure_is(Measure.COUNT)] = COUNT_FLOOR
+        if Measure.SIGNED in measures:
+            here = self.measure_is(Measure.SIGNED)
+            floor[here] = LEVEL_FLOOR * np.abs(self.panel.value[base[here]])
+        with np.errstate(invalid="ignore"):
+            step = scaled - scaled[base]
         step[(base < 0) | ~np.isfinite(step)] = np.nan
         return step, floor
 

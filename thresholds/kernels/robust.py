@@ -126,17 +126,15 @@ def median_distance(ordered: FloatArray, count: int, middle: float) -> float:
         zeros = 0
         if among == 0:
             return 0.0
-    wanted = among // 2 + 1 - zeros
-    distance = nearest(ordered, count, middle, low, high, wanted)
-    if among % 2 == 1:
-        return distance
-    before = nearest(ordered, count, middle, low, high, wanted - 1) if wanted > 1 else 0.0
-    return 0.5 * (before + distance)
+    return middle_distance(ordered, count, middle, low, high, among // 2 + 1 - zeros, among % 2 == 0)
 
 
 @compiled
-def nearest(ordered: FloatArray, count: int, middle: float, low: int, high: int, wanted: int) -> float:
-    """The `wanted`-th smallest distance from `middle` among ordered[..low] and ordered[high..].
+def middle_distance(
+    ordered: FloatArray, count: int, middle: float, low: int, high: int, wanted: int, even: bool
+) -> float:
+    """The `wanted`-th smallest distance from `middle` among ordered[..low] and ordered[high..], 1 for the smallest;
+    where `even`, the mean of it and the one before (0 before the first: that is a value equal to `middle`).
 
     Both sides lie in order of distance already, so how many come from the lower one is found by bisection.
     """
@@ -144,18 +142,21 @@ def nearest(ordered: FloatArray, count: int, middle: float, low: int, high: int,
     most = min(wanted, low + 1)
     while least < most:
         take = (least + most) // 2
-        following = middle - ordered[low - take]
-        farthest = ordered[high + wanted - take - 1] - middle
-        if following < farthest:
+        if middle - ordered[low - take] < ordered[high + wanted - take - 1] - middle:
             least = take + 1
         else:
             most = take
-    distance = 0.0
-    if least > 0:
-        distance = middle - ordered[low - least + 1]
-    if wanted > least:
-        distance = max(distance, ordered[high + wanted - least - 1] - middle)
-    return distance
+    upper = wanted - least
+    below = middle - ordered[low - least + 1] if least > 0 else 0.0
+    above = ordered[high + upper - 1] - middle if upper > 0 else 0.0
+    distance = max(below, above)
+    if not even:
+        return distance
+    if below >= above:
+        before = max(above, middle - ordered[low - least + 2] if least > 1 else 0.0)
+    else:
+        before = max(below, ordered[high + upper - 2] - middle if upper > 1 else 0.0)
+    return 0.5 * (before + distance)
 
 
 @compiled
