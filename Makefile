@@ -18,7 +18,7 @@ run: setup-run
 
 test: setup-test
 	@tools/system-packages.sh
-	.venv/bin/pytest $(ARGS)
+	.venv/bin/pytest -n auto --dist loadfile $(ARGS)
 
 check: setup-test
 	.venv/bin/ruff format --check .
