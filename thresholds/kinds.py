@@ -8,6 +8,7 @@ from __future__ import annotations
 from thresholds import (
     conditions,
     conditions_charts,
+    conditions_counts,
     conditions_crosssection,
 )
 from thresholds.conditions import KINDS, AnyCondition
@@ -15,6 +16,7 @@ from thresholds.conditions import KINDS, AnyCondition
 MODULES = (
     conditions,
     conditions_charts,
+    conditions_counts,
     conditions_crosssection,
 )
 
