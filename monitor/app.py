@@ -62,6 +62,9 @@ class App:
         self.snapshot: Snapshot | None = None
         self.looked_at = monotonic()
         self.push_refused = ""
+        self.keep_lock: Callable[[], None] = lambda: None
+        self.must_stop = ""
+        self.on_must_stop: Callable[[], None] = lambda: None
         self.metrics = Metrics(clock, lambda: self.snapshot, config.metrics)
         self.evaluation = Evaluation(db, config, policy, self.metrics)
         self.channels: dict[str, Channel] = {}
@@ -112,6 +115,13 @@ class App:
         """A request failed by the database; a picture that can write takes the trouble back."""
         self.push_refused = f"数据库拒绝了一次请求（{reason}）"
         self.metrics.store_error(reason)
+
+    def give_up(self, why: str) -> None:
+        """Work must not go on: another daemon has the database."""
+        log.critical("this daemon stops: %s", why)
+        self.must_stop = why
+        self.scheduler.stopping.set()
+        self.on_must_stop()
 
     def configured_sources(self) -> Sequence[ConfiguredSource]:
         return [ConfiguredSource(s.name, s.kind, demo=s.kind == "demo") for s in self.config.source if s.enabled]
@@ -177,11 +187,21 @@ class App:
             if getattr(report.config, table) != getattr(self.started_with, table):
                 log.warning("[%s] has changed: that comes into force at the next start, the rest now", table)
         kept = {"database": self.config.database, "web": self.config.web}
-        self.config, self.policy = report.config.model_copy(update=kept), report.policy
-        self.evaluation.adopt(self.config, self.policy)
-        self.schedule()
+        before = self.config, self.policy
+        try:
+            self.take_over(report.config.model_copy(update=kept), report.policy)
+        except Exception:  # check() found no fault: the fault is ours
+            log.exception("the new configuration cannot be used by a fault in the program, the old one stays")
+            self.take_over(*before)
+            self.metrics.reloaded(False)
+            return
         self.metrics.reloaded(True)
         log.info("the new configuration is in force (policy %s)", self.policy.version)
+
+    def take_over(self, config: Config, policy: Policy) -> None:
+        self.config, self.policy = config, policy
+        self.evaluation.adopt(config, policy)
+        self.schedule()
 
 
 @contextmanager
@@ -193,11 +213,12 @@ def running(config: Config, policy: Policy, clock: Callable[[], datetime] = syst
     with ExitStack() as stack:
         db = open_database(config.database_url(), base=config.base)
         stack.callback(db.close)
-        stack.enter_context(daemon_lock(db))
+        keep_lock = stack.enter_context(daemon_lock(db))
         outbox.recover(db, clock())
         listener = bind(config.web.host, config.web.port)
         stack.callback(listener.close)
         app = App(config, policy, db, clock)
+        app.keep_lock = keep_lock
         app.listens_on(listener.getsockname()[1])
         server = make_server(create_web(web_context(app)))
         web = Thread(target=server.run, kwargs={"sockets": [listener]}, name="web", daemon=True)

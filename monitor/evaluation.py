@@ -47,17 +47,27 @@ class Evaluation:
     def __init__(self, db: Database, config: Config, policy: Policy, metrics: Metrics) -> None:
         self.db, self.metrics = db, metrics
         self.config, self.policy = config, policy
+        self.next = config, policy
         self.memory = Memory(config.zone)
         self.loaded = False
         self.lock = Lock()
 
     def adopt(self, config: Config, policy: Policy) -> None:
-        """A new configuration: from now on, without looking back at flags that are over."""
-        with self.lock:
-            self.config, self.policy = config, policy
+        """A new configuration, from the next evaluation on, without looking back at flags that are over.
+
+        Does not wait for the evaluation under way: its database may hang, and a stop must be heard meanwhile.
+        """
+        self.next = config, policy
 
     def oldest(self, now: datetime) -> datetime:
         return now - self.config.detection.history
+
+    def turn(self) -> None:
+        """What was adopted comes into force."""
+        config, policy = self.next
+        if config.detection.history > self.config.detection.history:
+            self.loaded = False  # what lies further back is read when it is next needed
+        self.config, self.policy = config, policy
 
     def ready(self, now: datetime) -> None:
         if not self.loaded:
@@ -67,6 +77,7 @@ class Evaluation:
     def evaluate(self, now: datetime) -> list[FlagChange]:
         """Evaluate all items that have marked series. Raises StoreError: the marks stay, the next turn does it."""
         with self.lock:
+            self.turn()
             marks = dirty_series(self.db)
             if not marks:
                 return []
@@ -119,6 +130,7 @@ class Evaluation:
         from thresholds.silence import silence_flags
 
         with self.lock:
+            self.turn()
             self.ready(now)
             panel, held = self.memory.panel()
             classified = [self.policy.catalogue.classify(h.key) for h in held]

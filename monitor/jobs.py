@@ -26,6 +26,7 @@ from collectors.base import CollectError, Collector, Fetched
 from monitor.pictures import take
 from monitor.store import batches, observations, outbox, sources
 from monitor.store.errors import StoreError
+from monitor.store.lock import AlreadyRunning
 
 if TYPE_CHECKING:
     from monitor.app import App
@@ -145,7 +146,12 @@ def count(app: App, one: Outcome) -> None:
 
 
 def picture(app: App) -> None:
-    """Read what metrics and health show, so that neither ever waits for the database."""
+    """Read what metrics and health show, so that neither ever waits for the database; and stay the only daemon."""
+    try:
+        app.keep_lock()
+    except AlreadyRunning as error:
+        app.give_up(str(error))
+        return
     app.snapshot = take(app)
     app.looked_at = monotonic()
     if app.push_refused:

@@ -31,21 +31,25 @@ def main(options: argparse.Namespace) -> int:
         signal.signal(each, lambda n, _: signals.put(n))
     try:
         with running(config, policy) as app:
+            app.on_must_stop = lambda: signals.put(signal.SIGTERM)
+            if app.must_stop:  # before we could be told
+                signals.put(signal.SIGTERM)
             log.info("ready")
             print(banner(config, public_url(app.config)), flush=True)
             while (number := signals.get()) == signal.SIGHUP:
                 app.reload()
             log.info("%s: stopping; what is under way is finished or done again after the next start",
                      signal.Signals(number).name)  # fmt: skip
-        left = app.scheduler.busy
+        left, why = app.scheduler.busy, app.must_stop
     except (StoreError, AlreadyRunning, OSError) as error:
         raise UserError(str(error)) from error
     log.info("stopped")
+    code = 1 if why else 0
     if left:  # threads that hang would keep the process; all that counts is in the database
         logging.shutdown()
         sys.stdout.flush()
-        os._exit(0)
-    return 0
+        os._exit(code)
+    return code
 
 
 def banner(config: Config, address: str) -> str:

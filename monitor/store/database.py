@@ -24,7 +24,7 @@ from sqlalchemy.exc import ArgumentError
 
 from monitor.store.bulk import Bulk
 from monitor.store.errors import StoreError, explained, translated
-from monitor.store.lock import AlreadyRunning, file_lock, server_lock
+from monitor.store.lock import AlreadyRunning, Keep, file_lock, server_lock
 from monitor.store.migrate import bring_up_to_date
 
 __all__ = ["AlreadyRunning", "Database", "StoreError", "daemon_lock", "open_database"]
@@ -126,15 +126,18 @@ def open_database(
 
 
 @contextmanager
-def daemon_lock(db: Database) -> Iterator[None]:
+def daemon_lock(db: Database) -> Iterator[Keep]:
     """Hold the database for one daemon. Raises AlreadyRunning, or StoreError where the lock cannot be asked for.
+
+    Gives a function that must be called now and then: it takes the lock again after the server was restarted, and
+    raises AlreadyRunning where another daemon was quicker.
 
     The kernel (SQLite: a lock on the file `<database>.lock`) or the server (PostgreSQL: a lock of the session on a
     connection of its own) gives it back by itself when this process dies, however it dies.
     """
     held = server_lock(db.engine) if db.path is None else file_lock(db.path.with_name(db.path.name + ".lock"))
-    with held:
-        yield
+    with held as keep:
+        yield keep
 
 
 def bulk_of(dialect: str) -> Bulk:

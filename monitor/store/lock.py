@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from monitor.store.errors import StoreError, translated
 
 KEY = 0x70726D6F03
+
+Keep = Callable[[], None]
+"""makes sure that the lock is still held; raises AlreadyRunning where another daemon has it, StoreError"""
 
 
 class AlreadyRunning(Exception):
@@ -20,8 +24,8 @@ class AlreadyRunning(Exception):
 
 
 @contextmanager
-def file_lock(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a file; the kernel drops it when the process dies."""
+def file_lock(path: Path) -> Iterator[Keep]:
+    """Hold an exclusive lock on a file; the kernel drops it when the process dies, and not before."""
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
     except OSError as error:
@@ -40,25 +44,56 @@ def file_lock(path: Path) -> Iterator[None]:
             ) from None
         os.ftruncate(handle, 0)
         os.pwrite(handle, str(os.getpid()).encode(), 0)
-        yield
+        yield lambda: None
     finally:
         os.close(handle)
 
 
-@contextmanager
-def server_lock(engine: Engine) -> Iterator[None]:
-    """Hold a lock of a PostgreSQL session; the server drops it when the connection ends."""
-    with translated(None):
-        connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        connection.detach()  # never back to the pool: closing it is what releases the lock
-    try:
+class ServerLock:
+    """A lock of a PostgreSQL session; the server drops it when the connection ends, also when it restarts itself."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.connection: Connection | None = None
+
+    def take(self) -> None:
+        """Raises AlreadyRunning, or StoreError where the server does not answer."""
         with translated(None):
-            got = connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": KEY}).scalar()
+            self.connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            self.connection.detach()  # never back to the pool: closing it is what releases the lock
+            got = self.connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": KEY}).scalar()
         if not got:
+            self.release()
             raise AlreadyRunning(
-                f"A daemon already works on the database {engine.url.database} of {engine.url.host}. Stop it"
-                " first, or give this one a database of its own."
+                f"A daemon already works on the database {self.engine.url.database} of {self.engine.url.host}."
+                " Stop it first, or give this one a database of its own."
             )
-        yield
+
+    def keep(self) -> None:
+        """Take the lock again where the server has dropped the session. Raises as `take` does."""
+        if self.connection is not None:
+            try:
+                with translated(None):
+                    self.connection.execute(text("SELECT 1"))
+            except StoreError:
+                self.release()
+            else:
+                return
+        self.take()
+
+    def release(self) -> None:
+        if self.connection is not None:
+            with suppress(DBAPIError):  # a session that is gone holds nothing
+                self.connection.close()
+        self.connection = None
+
+
+@contextmanager
+def server_lock(engine: Engine) -> Iterator[Keep]:
+    """Hold the lock; gives what keeps it, to be called now and then."""
+    lock = ServerLock(engine)
+    try:
+        lock.take()
+        yield lock.keep
     finally:
-        connection.close()
+        lock.release()
