@@ -321,6 +321,18 @@ def test_items_do_not_influence_each_other(rows: list[Observation]) -> None:
     assert sorted(alone, key=str) == sorted(together, key=str)
 
 
+def test_what_carries_a_flag_on_does_not_depend_on_other_items() -> None:
+    """A rule that only nearly holds keeps a flag open, whether or not it opens one for another item."""
+    rules = STEP5 | {"hold_days": 2}, rule({"kind": "level", "above": 4.0}, hold_days=2)
+    rice = quotes([3.0, 3.3, 3.7, *[3.7] * 10, 3.0, 3.0, 3.0])
+    alone = [f for f in moves(rice, *rules) if f.direction is Direction.UP]
+    beside = [f for f in moves(rice + quotes([5.0, 5.0], item="面粉"), *rules) if f.item == "大米"]
+    assert [(f.id, f.last_hit, f.end) for f in alone] == [(alone[0].id, at(12), at(14))]
+    assert [(f.id, f.last_hit, f.end) for f in beside if f.direction is Direction.UP] == [
+        (alone[0].id, at(12), at(14))
+    ]
+
+
 @settings(max_examples=60)
 @given(sheets(), st.integers(0, 200), VALUES)
 def test_a_correction_changes_only_what_came_from_that_time_on(
