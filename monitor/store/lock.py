@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +15,9 @@ from sqlalchemy.exc import DBAPIError
 from monitor.store.errors import StoreError, translated
 
 KEY = 0x70726D6F03
+
+SERVER_SEES_WITHIN = 2.0
+"""Seconds after which a lock that is still held is held by a living daemon."""
 
 Keep = Callable[[], None]
 """makes sure that the lock is still held; raises AlreadyRunning where another daemon has it, StoreError"""
@@ -61,13 +65,23 @@ class ServerLock:
         with translated(None):
             self.connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
             self.connection.detach()  # never back to the pool: closing it is what releases the lock
-            got = self.connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": KEY}).scalar()
+            got = self.try_for(self.connection)
         if not got:
             self.release()
             raise AlreadyRunning(
                 f"A daemon already works on the database {self.engine.url.database} of {self.engine.url.host}."
                 " Stop it first, or give this one a database of its own."
             )
+
+    @staticmethod
+    def try_for(connection: Connection) -> bool:
+        """The server sees a little later than the kernel that the process before us is gone: worth a moment."""
+        end = time.monotonic() + SERVER_SEES_WITHIN
+        while not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": KEY}).scalar():
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.05)
+        return True
 
     def keep(self) -> None:
         """Take the lock again where the server has dropped the session. Raises as `take` does."""
