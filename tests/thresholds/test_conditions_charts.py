@@ -32,8 +32,8 @@ def hits(table: dict[str, Any], view: View, direction: Direction = UP, ease: flo
 
 @pytest.mark.parametrize("table", CHARTS)
 def test_a_creep_that_no_single_day_shows_is_found(table: dict[str, Any]) -> None:
-    """0.8 % a day from day 200 on among steps of 1 %: found upwards within two weeks; the robust score is silent."""
-    view = view_of(quotes(prices(240, drift=0.008, since=200).tolist()))
+    """1 % a day from day 200 on among steps of 1 %: found upwards within two weeks; the robust score is silent."""
+    view = view_of(quotes(prices(240, drift=0.01, since=200).tolist()))
     assert 200 <= hits(table, view)[0] <= 214
     assert hits(table, view, DOWN) == []
     assert hits({"kind": "score", "value": 6.5, "window": 250}, view) == []
@@ -42,7 +42,7 @@ def test_a_creep_that_no_single_day_shows_is_found(table: dict[str, Any]) -> Non
 @pytest.mark.parametrize("table", CHARTS)
 def test_a_fall_is_found_downwards(table: dict[str, Any]) -> None:
     """The same creep the other way."""
-    view = view_of(quotes(prices(240, drift=-0.008, since=200).tolist()))
+    view = view_of(quotes(prices(240, drift=-0.01, since=200).tolist()))
     found = hits(table, view, DOWN)
     assert any(200 <= place <= 214 for place in found)
     assert not any(place >= 200 for place in hits(table, view))
@@ -61,7 +61,7 @@ def test_one_jump_is_left_to_the_score(table: dict[str, Any]) -> None:
 def test_the_flag_begins_where_the_creep_began() -> None:
     """`since` of CUSUM lies within a week of the first step of the creep, before the alarm; evidence names the price
     from which it set out."""
-    values = prices(240, drift=0.008, since=200)
+    values = prices(240, drift=0.01, since=200)
     view = view_of(quotes(values.tolist()))
     at = np.array(hits({"kind": "cusum"}, view)[:1])
     one = condition(kind="cusum")
@@ -81,7 +81,7 @@ def test_the_flag_begins_where_the_creep_began() -> None:
 def test_the_limit_is_the_value_that_would_just_have_sufficed(table: dict[str, Any], direction: Direction) -> None:
     """A cent of a cent beyond it there is an alarm, a cent of a cent short of it there is none."""
     side = 1 if direction is UP else -1
-    values = prices(240, drift=0.008 * side, since=200, seed=5)
+    values = prices(240, drift=0.01 * side, since=200, seed=5)
     view = view_of(quotes(values.tolist()))
     at = next(place for place in hits(table, view, direction) if place >= 200)
     measured = condition(**table).measure(view, np.array([at]), direction)
@@ -96,7 +96,7 @@ def test_the_limit_is_the_value_that_would_just_have_sufficed(table: dict[str, A
 @pytest.mark.parametrize("table", CHARTS)
 def test_what_was_expected_is_no_shift(table: dict[str, Any]) -> None:
     """A climb that a reviewer called expected stays out of the charts."""
-    rows = quotes(prices(240, drift=0.008, since=200).tolist())
+    rows = quotes(prices(240, drift=0.01, since=200).tolist())
     marked = panel_of(rows, dict.fromkeys(range(200, 240), Mark.EXPECTED))
     assert [place for place in hits(table, view_of(rows)) if place >= 200]
     assert not [place for place in hits(table, view_of(marked)) if place >= 200]
@@ -191,7 +191,7 @@ def test_a_new_level_begins_a_new_chart() -> None:
 
 def test_the_reason_says_what_the_chart_saw() -> None:
     """The flag's sentence is the condition's own; its threshold is a price."""
-    rows = quotes(prices(240, drift=0.008, since=200).tolist())
+    rows = quotes(prices(240, drift=0.01, since=200).tolist())
     flags = moves(rows, rule({"kind": "cusum"}, direction="up"))
     assert flags
     assert "变动持续偏向上涨，自" in flags[-1].reason

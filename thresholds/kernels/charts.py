@@ -4,7 +4,8 @@ The charts take scores, the robust standardised steps of `thresholds.kernels.rob
 Their limits are set for independent input of scale one: levels of prices are so strongly autocorrelated that a chart
 on them is in alarm for good; steps are nearly independent, but rounding and bargains make them bounce back (negative
 autocorrelation: the chart grows dull) and smoothed or matched means make them drag on (positive: at 0.3 a chart made
-for one false alarm in 500 gives one in about 100). `whiten` takes out what the step before predicts.
+for one false alarm in 500 gives one in about 100). `whiten` takes out what the step before predicts, and widens the
+scale where scores have turned out wilder than the robust scale promised (many unchanged quotes, fat tails).
 
 After an alarm EWMA and CUSUM begin anew from zero. Sources: Roberts 1959; Page 1954; RiskMetrics 1996 (0.94);
 Martins-Filho, Yao & Torero 2018 (extremes); run lengths in `thresholds.kernels.runlength`.
@@ -22,10 +23,10 @@ from thresholds.kernels.jit import compiled, over_series
 from thresholds.kernels.robust import exchange, insert
 from thresholds.model import BoolArray, FloatArray, IntArray
 
-MEMORY = 0.996
-"""Weight of a pair of steps against the next one in the estimate of autocorrelation: half after 173 steps."""
-PRIOR = 20.0
-"""So many pairs without any correlation stand at the beginning of that estimate."""
+MEMORY = 0.998
+"""Weight of a pair of scores against the next one in what `whiten` estimates: half after 346."""
+PRIOR = 50.0
+"""So many pairs without correlation, of mean square one, stand at the beginning of those estimates."""
 MOST_CORRELATED = 0.9
 WARM_UP = 30
 """Steps before the running volatility is taken for one."""
@@ -33,15 +34,17 @@ WARM_UP = 30
 
 @dataclass(frozen=True, slots=True)
 class Whitened:
-    """Per observation: what the step before did not predict, in scales (NaN where there is no score), and the share
-    of the scale that is left: score = ... + share * value."""
+    """Per observation: what the step before did not predict (NaN where there is no score), standardised, and by what
+    it was divided: a score greater by `share` has a value greater by one."""
 
     value: FloatArray
     share: FloatArray
 
 
 def whiten(start: IntArray, score: FloatArray, fresh: BoolArray, cap: float = 4.0) -> Whitened:
-    """Take out of each score what the one before it predicts; the correlation is that of all earlier pairs.
+    """Take out of each score what the one before it predicts, and divide by what is left of the scale.
+
+    The correlation and the mean square (counted as one where it is less) are those of all earlier pairs.
 
     start  int64[n_series + 1], as in the panel
     score  float64[n], standardised steps; NaN is skipped
@@ -67,6 +70,7 @@ def scan_whiten(
     for s in range(first, last):
         products = 0.0
         squares = PRIOR
+        weight = PRIOR
         before = np.nan
         for i in range(start[s], start[s + 1]):
             if fresh[i]:
@@ -79,11 +83,12 @@ def scan_whiten(
                 value[i] = x
             else:
                 correlation = min(max(products / squares, -MOST_CORRELATED), MOST_CORRELATED)
-                share[i] = sqrt(1.0 - correlation * correlation)
+                share[i] = sqrt((1.0 - correlation * correlation) * max(squares / weight, 1.0))
                 value[i] = (x - correlation * before) / share[i]
                 products = MEMORY * products + clipped * before
                 # both ends of the pair: the estimate is never above one, and it is the same read backwards
                 squares = MEMORY * squares + 0.5 * (clipped * clipped + before * before)
+                weight = MEMORY * weight + 1.0
             before = clipped
 
 
