@@ -290,8 +290,7 @@ class Points(Condition):
 class Breadth(Condition):
     """Of the series of the same item, spec, unit and channel, so many (or such a share) satisfy `of` that day.
 
-    With `unusual` the share must also exceed that quantile of what it was on the group's own earlier days: points of
-    one town move together, and what is broad elsewhere may be every other Monday there.
+    `unusual` is there because points of one town move together: what is broad elsewhere may be every other Monday.
     """
 
     kind: Literal["breadth"] = "breadth"
@@ -299,6 +298,7 @@ class Breadth(Condition):
     at_least: int = Field(default=2, ge=1)
     share: float = Field(default=0.0, ge=0.0, le=1.0)
     unusual: float | None = Field(default=None, ge=0.5, le=1)
+    """and a greater share than this quantile of the group's own earlier days, 0.99 for one day in a hundred"""
     window: int = Field(default=250, ge=20, le=2000)
     """of `unusual`: days of history"""
     least: int = Field(default=60, ge=10, le=2000)

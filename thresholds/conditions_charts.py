@@ -33,7 +33,9 @@ class OnScores(Condition):
     """
 
     window: int = Field(default=250, ge=8, le=1000)
+    """steps in the baseline of the scores"""
     least: int = Field(default=60, ge=5, le=1000)
+    """fewest steps in that baseline: with fewer the answer is unknown"""
     white: bool = True
     """whether the correlation with the step before is taken out first"""
 
@@ -136,7 +138,9 @@ class Ewma(OnScores):
 
     kind: Literal["ewma"] = "ewma"
     weight: float = Field(default=0.2, gt=0, le=1)
+    """of the newest score: small for slow shifts, 1 for the single score"""
     width: float = Field(default=2.962, gt=0, le=100)
+    """the bound, in standard deviations of the weighted mean"""
 
     @property
     def bound(self) -> float:
@@ -168,6 +172,7 @@ class Cusum(OnScores):
     slack: float = Field(default=0.5, ge=0, le=10)
     """half the shift to be found fastest"""
     limit: float = Field(default=5.0, gt=0, le=1000)
+    """the bound of the sum, in scales of a step"""
 
     @property
     def bound(self) -> float:
@@ -203,10 +208,15 @@ class Wild(Condition):
 
     kind: Literal["volatility"] = "volatility"
     op: Comparison = ">"
+    """as in change"""
     times: float = Field(default=2.0, gt=1, le=100)
+    """the bound: newest over long-run volatility"""
     window: int = Field(default=500, ge=30, le=5000)
+    """steps in the long run"""
     least: int = Field(default=60, ge=20, le=5000)
+    """fewest steps in the long run: with fewer the answer is unknown"""
     decay: float = Field(default=0.94, gt=0, lt=1)
+    """of the weights of the newest volatility: 0.94 halves them every 11 steps"""
 
     @model_validator(mode="after")
     def enough(self) -> Wild:
@@ -267,11 +277,15 @@ class Extreme(Condition):
 
     kind: Literal["extremes"] = "extremes"
     readings: int = Field(default=60, ge=10, le=1000)
+    """newest steps among which extremes are counted"""
     quantile: float = Field(default=0.95, ge=0.8, lt=1)
+    """beyond which a step is extreme"""
     level: float = Field(default=0.025, gt=0, lt=0.5)
+    """greatest chance of the count without any cause"""
     exact: bool = False
     """whether the chance is binomial; else its normal approximation"""
     least: int = Field(default=500, ge=100, le=5000)
+    """fewest earlier steps behind the quantile: with fewer the answer is unknown"""
 
     @property
     def bound(self) -> int:

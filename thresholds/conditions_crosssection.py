@@ -51,16 +51,23 @@ class Outlier(Condition):
 
     kind: Literal["outlier"] = "outlier"
     over: Lag = Lag.PREVIOUS
+    """what the value is compared with, as in change"""
     max_age: Duration | None = None
     """oldest age of the observation compared with, beyond the lag itself"""
     c: float = Field(default=7.0, gt=0, le=100)
+    """the bound, in distances of the quantiles from the median"""
     low: float = Field(default=0.1, gt=0, lt=0.5)
+    """lower quantile; quartiles flag a third of good quotes where half of them do not change"""
     high: float = Field(default=0.9, gt=0.5, lt=1)
+    """upper quantile"""
     u: float = Field(default=0.4, ge=0, le=1)
+    """how much the size of the price counts: 0 not at all"""
     a: float = Field(default=0.05, ge=0, le=1)
+    """least distance, as a share of the median effect"""
     floor_percent: float = Field(default=2.0, gt=0, le=100)
     """least d as a change in percent (exactly: in log): 2 with c = 7 lets every change up to 14 % pass"""
     points: int = Field(default=10, ge=4, le=10_000)
+    """fewest points that day: with fewer those of the class are taken together, else the answer is unknown"""
 
     @property
     def fences(self) -> Fences:
@@ -143,11 +150,15 @@ class Apart(Condition):
 
     kind: Literal["dispersion"] = "dispersion"
     value: float = Field(default=4.0, gt=0, le=100)
-    """robust scales of its own history"""
+    """bound of its logarithm, in robust scales of its own history"""
     times: float = Field(default=1.5, ge=1, le=100)
+    """bound of the dispersion, as a multiple of the median of its own history"""
     points: int = Field(default=5, ge=3, le=10_000)
+    """fewest points that day"""
     window: int = Field(default=60, ge=8, le=1000)
+    """days of history"""
     least: int = Field(default=20, ge=5, le=1000)
+    """fewest days of history: with fewer the answer is unknown"""
 
     @model_validator(mode="after")
     def enough(self) -> Apart:
@@ -211,12 +222,17 @@ class Diffusion(Condition):
 
     kind: Literal["diffusion"] = "diffusion"
     over: Lag = Lag.PREVIOUS
+    """what the value is compared with, as in change"""
     max_age: Duration | None = None
     """oldest age of the observation compared with, beyond the lag itself"""
     percent: float = Field(default=0.0, ge=0, le=1000)
+    """a change of at most this much is neither up nor down"""
     op: Comparison = ">="
+    """as in change"""
     share: float = Field(gt=0, le=1)
+    """the bound of the index, 0.5 for 50 percentage points"""
     points: int = Field(default=5, ge=2, le=100_000)
+    """fewest series known that day: with fewer the answer is unknown"""
     among: Literal["item", "class"] = "item"
     """whether the points of the same item, spec, unit and channel are counted, or all series of its class"""
 

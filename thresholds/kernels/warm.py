@@ -9,10 +9,24 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from thresholds.conditions import parse
 from thresholds.detect import detect
-from thresholds.model import SeriesKey
+from thresholds.model import Direction, SeriesKey
 from thresholds.panel import DAY, Panel
 from thresholds.plan import load_policy
+from thresholds.view import View
+
+TABLES: tuple[dict[str, object], ...] = (
+    {"kind": "ewma"},
+    {"kind": "cusum"},
+    {"kind": "volatility"},
+    {"kind": "extremes"},
+    {"kind": "outlier"},
+    {"kind": "dispersion"},
+    {"kind": "diffusion", "share": 0.5},
+    {"kind": "breadth", "of": {"kind": "level", "above": 3.0}, "unusual": 0.99},
+)
+"""Conditions whose kernels the shipped rules do not reach."""
 
 
 def main() -> None:
@@ -31,6 +45,11 @@ def main() -> None:
     series = np.repeat(np.arange(points), days)
     panel = Panel.build(keys, ["甲区", "甲区", "乙区", "乙区"], series[keep], at[keep], value[keep])
     detect(panel, policy, datetime.fromtimestamp(days * DAY, UTC))
+    every = np.ones(len(panel), np.bool_)
+    classified = [policy.catalogue.classify(key) for key in keys]
+    view = View(panel, classified, every, every, every.astype(np.int32), ~every)
+    for table in TABLES:
+        parse(table).truth(view, Direction.UP)
 
 
 if __name__ == "__main__":
