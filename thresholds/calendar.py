@@ -3,6 +3,7 @@
 A month or year earlier is the same day of the month, or the last day where that month is shorter (31 March -> 28 or
 29 February). A 旬 is the third of a month: days 1-10, 11-20, 21 to the end. A 旬 earlier is the same place in the 旬
 before; the last day of a 旬 goes with the last day of the 旬 before (10 May -> 30 April, 28 February -> 20 February).
+A lunar year earlier is the day as far from Spring Festival, within 30 days of it, else the Gregorian year earlier.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
+
+from thresholds import lunar
 
 Day = NDArray[np.int32]
 
@@ -26,11 +29,21 @@ class Lag(StrEnum):
     THIRTY_DAYS = "30d"
     MONTH = "1m"
     YEAR = "1y"
+    LUNAR_YEAR = "1y-lunar"
 
 
 FIXED = {Lag.DAY: 1, Lag.WEEK: 7, Lag.TEN_DAYS: 10, Lag.THIRTY_DAYS: 30}
 
-TOLERANCE = {Lag.DAY: 3, Lag.WEEK: 3, Lag.XUN: 4, Lag.TEN_DAYS: 4, Lag.THIRTY_DAYS: 10, Lag.MONTH: 10, Lag.YEAR: 20}
+TOLERANCE = {
+    Lag.DAY: 3,
+    Lag.WEEK: 3,
+    Lag.XUN: 4,
+    Lag.TEN_DAYS: 4,
+    Lag.THIRTY_DAYS: 10,
+    Lag.MONTH: 10,
+    Lag.YEAR: 20,
+    Lag.LUNAR_YEAR: 20,
+}
 """Days by which the compared observation may be older than the exact date: weekends and holidays have no quotes."""
 
 WORDS = {
@@ -42,6 +55,7 @@ WORDS = {
     Lag.THIRTY_DAYS: "30日内累计",
     Lag.MONTH: "较上月同日",
     Lag.YEAR: "较上年同日",
+    Lag.LUNAR_YEAR: "较上年农历同日",
 }
 
 
@@ -62,7 +76,11 @@ def earlier_dates(days: Day, lag: Lag) -> Day:
     if lag is Lag.XUN:
         return xun_earlier(month, of_month).astype(np.int32)
     back = 1 if lag is Lag.MONTH else 12
-    return clipped(month - back, of_month).astype(np.int32)
+    found = clipped(month - back, of_month).astype(np.int32)
+    if lag is Lag.LUNAR_YEAR:
+        by_festival, near = lunar.years_earlier(days)
+        found = np.where(near, by_festival, found)
+    return found
 
 
 def xun_earlier(month: NDArray[np.datetime64], of_month: NDArray[np.int64]) -> NDArray[np.datetime64]:

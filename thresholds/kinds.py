@@ -8,16 +8,22 @@ from __future__ import annotations
 from thresholds import (
     conditions,
     conditions_charts,
+    conditions_composite,
     conditions_counts,
     conditions_crosssection,
+    conditions_forecast,
+    conditions_seasonal,
 )
 from thresholds.conditions import KINDS, AnyCondition
 
 MODULES = (
     conditions,
     conditions_charts,
+    conditions_composite,
     conditions_counts,
     conditions_crosssection,
+    conditions_forecast,
+    conditions_seasonal,
 )
 
 __all__ = ["KINDS", "MODULES", "AnyCondition"]

@@ -364,6 +364,8 @@ def test_every_kind_is_causal(kind: str) -> None:
         "outlier": {"points": 4, "c": 0.5},
         "dispersion": {"points": 3, "least": 5, "value": 0.5, "times": 1},
         "diffusion": {"points": 2, "share": 0.5},
+        "seasonal": {"value": 1},
+        "ifpa": {"value": 0.5},
     }
     rng = np.random.default_rng(5)
     rows = [

@@ -65,7 +65,11 @@ def scan_lag(
     for s in range(first, last):
         ahead = start[s]
         before = -1
+        reached = target[ahead] if ahead < start[s + 1] else np.int32(0)
         for i in range(start[s], start[s + 1]):
+            if target[i] < reached:  # once a year, where the lunar year gives way to the Gregorian one
+                ahead, before = start[s], -1
+            reached = target[i]
             while ahead < i and day[ahead] <= target[i]:
                 if usable[ahead]:
                     before = ahead
