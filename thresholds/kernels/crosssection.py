@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from thresholds.kernels.charts import quantile_of
 from thresholds.kernels.jit import compiled, over_series
 from thresholds.kernels.robust import exchange, insert, robust_scores
-from thresholds.kernels.scan import shares
 from thresholds.model import BoolArray, FloatArray, IntArray
 from thresholds.panel import Panel
 
@@ -44,29 +43,58 @@ class Cells:
 def cells(panel: Panel, keep: BoolArray, group: Codes | None = None) -> Cells:
     """Sort the observations where `keep` into cells. `group` int32[n_series] is that of the panel unless given."""
     at = np.flatnonzero(keep)
+    if not len(at):
+        return Cells(at, np.zeros(1, np.int64), np.empty(0, np.int64))
     code = panel.group if group is None else group
     series, day = panel.series[at], panel.day[at]
-    cell = (code[series].astype(np.int64) << 32) + day  # days are small beside 2**32, before 1970 as well
-    again = np.zeros(len(at), np.bool_)
-    again[1:] = (series[1:] == series[:-1]) & (day[1:] == day[:-1])
-    visit = np.cumsum(~again) - 1  # number of (series, day)
-    order = np.lexsort((panel.time[at], cell))
-    ordered = cell[order]
-    begins = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])) if len(at) else np.empty(0, np.int64)
-    start = np.append(begins, len(at)).astype(np.int64)
-    return Cells(at[order], start, slots(visit[order], start))
+    first, days = int(day.min()), int(day.max()) - int(day.min()) + 1
+    cell = code[series].astype(np.int64) * days + (day - first)
+    if days * (int(code.max()) + 1) > 4 * len(at) + 1000:  # too sparse for a table of all cells
+        cell = np.unique(cell, return_inverse=True)[1].astype(np.int64)
+    visit = np.zeros(len(at), np.int64)  # number of (series, day)
+    np.cumsum((series[1:] != series[:-1]) | (day[1:] != day[:-1]), out=visit[1:])
+    order, start, slot = scan_sort(cell, panel.time[at], visit, int(cell.max()) + 1)
+    return Cells(at[order], start, slot)
 
 
-def slots(visit: IntArray, start: IntArray) -> IntArray:
-    """int64[m]: visits numbered from 0 within each cell, in order of first appearance."""
-    if not len(visit):
-        return np.empty(0, np.int64)
-    first = np.full(int(visit.max()) + 1, len(visit), np.int64)
-    np.minimum.at(first, visit, np.arange(len(visit)))
-    opening = first[visit] == np.arange(len(visit))
-    count = np.cumsum(opening) - 1
-    numbers: IntArray = count[first[visit]] - np.repeat(count[start[:-1]], np.diff(start))
-    return numbers
+@compiled
+def scan_sort(cell: IntArray, time: IntArray, visit: IntArray, n_cells: int) -> tuple[IntArray, IntArray, IntArray]:
+    """Order by cell, then time, then place; beginnings of the cells that hold something; slots. By counting."""
+    n = len(cell)
+    begin = np.zeros(n_cells + 1, np.int64)
+    for i in range(n):
+        begin[cell[i] + 1] += 1
+    filled = 0
+    for c in range(n_cells):
+        filled += begin[c + 1] > 0
+        begin[c + 1] += begin[c]
+    order, start, slot = np.empty(n, np.int64), np.empty(filled + 1, np.int64), np.empty(n, np.int64)
+    free = begin[:-1].copy()
+    for i in range(n):
+        order[free[cell[i]]] = i
+        free[cell[i]] += 1
+    slot_of = np.full(visit[-1] + 1, -1, np.int64)
+    filled = 0
+    for c in range(n_cells):
+        first, last = begin[c], begin[c + 1]
+        if first == last:
+            continue
+        start[filled] = first
+        filled += 1
+        rows = order[first:last]
+        for i in range(1, last - first):  # in order already where all report at one hour
+            if time[rows[i]] < time[rows[i - 1]]:
+                rows[:] = rows[np.argsort(time[rows], kind="mergesort")]
+                break
+        count = 0
+        for i in range(last - first):
+            v = visit[rows[i]]
+            if slot_of[v] < 0:
+                slot_of[v] = count
+                count += 1
+            slot[first + i] = slot_of[v]
+    start[filled] = n
+    return order, start, slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,11 +316,11 @@ def dispersion(panel: Panel, usable: BoolArray, points: int = 5, window: int = 6
         ),
     )
     seen = Days.of(panel, where, ~np.isnan(result.value))
-    log = np.log(np.maximum(result.value[seen.at], SAME))
+    log = np.log(np.maximum(result.value[seen.last], SAME))
     scores = robust_scores(seen.start, log, seen.final, np.full(len(log), CALM), window, least)
-    result.scale[seen.at] = scores.scale
-    result.times[seen.at] = np.exp(log - scores.median)
-    result.n_used[seen.at] = scores.n_used
+    result.scale[seen.at] = scores.scale[seen.moment]
+    result.times[seen.at] = np.exp(log - scores.median)[seen.moment]
+    result.n_used[seen.at] = scores.n_used[seen.moment]
     return result
 
 
@@ -332,26 +360,37 @@ def scan_dispersion(
 
 @dataclass(frozen=True)
 class Days:
-    """Observations by group and time, as a history of the group.
+    """Observations by group and moment, as a history of the group.
 
-    at     int64[m], positions into the panel, group by group in order of time
-    start  int64[groups + 1]
-    final  bool[m], one per group and day: the last row of the day, which stands for it in later days' history
+    at      int64[m], positions into the panel, group by group in order of time
+    moment  int64[m], number of the (group, time) that each belongs to
+    last    int64[moments], position of the last row of each moment
+    start   int64[groups + 1], where the moments of each group begin
+    final   bool[moments], the last moment of its day: it stands for the day in later days' history
     """
 
     at: IntArray
+    moment: IntArray
+    last: IntArray
     start: IntArray
     final: BoolArray
 
     @classmethod
     def of(cls, panel: Panel, where: Cells, known: BoolArray) -> Days:
+        """Of the rows of `where` that are `known`, bool[n] of the panel."""
         keep = known[where.at]
         at = where.at[keep]
+        if not len(at):
+            none = np.empty(0, np.int64)
+            return cls(at, none, none, np.zeros(1, np.int64), np.empty(0, np.bool_))
         cell = np.repeat(np.arange(len(where.start) - 1), np.diff(where.start))[keep]
-        group = panel.group[panel.series[at]]
-        final = np.append(cell[1:] != cell[:-1], True) if len(at) else np.empty(0, np.bool_)
-        begins = np.flatnonzero(np.append(True, group[1:] != group[:-1])) if len(at) else np.empty(0, np.int64)
-        return cls(at, np.append(begins, len(at)).astype(np.int64), final)
+        turn = cell[1:] != cell[:-1]
+        ends = np.append(turn | (panel.time[at[1:]] != panel.time[at[:-1]]), True)
+        moment = np.cumsum(ends) - ends
+        last = at[ends]
+        group = panel.group[panel.series[last]]
+        start = np.flatnonzero(np.append(True, group[1:] != group[:-1]))
+        return cls(at, moment, last, np.append(start, len(last)), np.append(turn, True)[ends])
 
 
 def diffusion(panel: Panel, moved: NDArray[np.int8], group: Codes, points: int = 5) -> tuple[FloatArray, IntArray]:
@@ -361,13 +400,53 @@ def diffusion(panel: Panel, moved: NDArray[np.int8], group: Codes, points: int =
     group  int32[n_series], what is counted together
     points fewest series known that day so far
     """
-    known = (moved >= -1) & (moved <= 1)
-    up, answered = shares(panel, np.where(known, moved == 1, -1).astype(np.int8), group)
-    down, _ = shares(panel, np.where(known, moved == -1, -1).astype(np.int8), group)
-    index = np.full(len(panel), nan)
-    enough = answered >= points
-    index[enough] = (up[enough] - down[enough]) / answered[enough]
-    return index, answered
+    where = cells(panel, np.ones(len(panel), np.bool_), group)
+    index, counts = np.full(len(panel), nan), np.zeros(len(panel), np.int64)
+    over_series(
+        where.start,
+        lambda a, b: scan_diffusion(
+            where.start, where.at, where.slot, panel.time, moved, points, index, counts, a, b
+        ),
+    )
+    return index, counts
+
+
+@compiled
+def scan_diffusion(
+    start: IntArray,
+    at: IntArray,
+    slot: IntArray,
+    time: IntArray,
+    moved: NDArray[np.int8],
+    points: int,
+    index: FloatArray,
+    counts: IntArray,
+    first: int,
+    last: int,
+) -> None:
+    for c in range(first, last):
+        answer = np.full(start[c + 1] - start[c], 2, np.int8)
+        balance = 0
+        known = 0
+        i = start[c]
+        while i < start[c + 1]:
+            end = i
+            now = time[at[i]]
+            while end < start[c + 1] and time[at[end]] == now:
+                old, new = answer[slot[end]], moved[at[end]]
+                if -1 <= old <= 1:
+                    balance -= old
+                    known -= 1
+                if -1 <= new <= 1:
+                    balance += new
+                    known += 1
+                answer[slot[end]] = new
+                end += 1
+            for k in range(i, end):
+                counts[at[k]] = known
+                if known >= points:
+                    index[at[k]] = balance / known
+            i = end
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,13 +470,13 @@ def usual_share(panel: Panel, share: FloatArray, quantile: float = 0.99, window:
     result = Usual(np.full(n, nan), np.zeros(n, np.int64))
     known = ~np.isnan(share)
     seen = Days.of(panel, cells(panel, known), known)
-    bound, used = np.full(len(seen.at), nan), np.zeros(len(seen.at), np.int64)
-    x = share[seen.at]
+    x = share[seen.last]
+    bound, used = np.full(len(x), nan), np.zeros(len(x), np.int64)
     over_series(
         seen.start, lambda a, b: scan_usual(seen.start, x, seen.final, quantile, window, least, bound, used, a, b)
     )
-    result.bound[seen.at] = bound
-    result.n_used[seen.at] = used
+    result.bound[seen.at] = bound[seen.moment]
+    result.n_used[seen.at] = used[seen.moment]
     return result
 
 

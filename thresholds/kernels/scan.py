@@ -32,12 +32,8 @@ def scan_runs(
                 run[i] = length
 
 
-def shares(
-    panel: Panel, truth: NDArray[np.int8], group: NDArray[np.int32] | None = None
-) -> tuple[IntArray, IntArray]:
+def shares(panel: Panel, truth: NDArray[np.int8]) -> tuple[IntArray, IntArray]:
     """int64[n] twice: of the series of its group, how many are true and how many are known on that day so far.
-
-    `group` int32[n_series] is that of the panel (item, spec, unit, channel) unless given.
 
     Each series counts once, with its newest answer of the day up to the time of the observation: what comes later
     on the same day is not known yet.
@@ -51,8 +47,7 @@ def shares(
         before = np.zeros(n, np.int64)
         before[1:] = answer[:-1]
         gains.append(answer - np.where(again, before, 0))
-    code = panel.group if group is None else group
-    cell = (code[panel.series].astype(np.int64) << 32) + panel.day
+    cell = (panel.group[panel.series].astype(np.int64) << 32) + panel.day
     hits, answered = so_far(cell, panel.time, *gains)
     return hits, answered
 
