@@ -29,10 +29,11 @@ class Lag(StrEnum):
     THIRTY_DAYS = "30d"
     MONTH = "1m"
     YEAR = "1y"
+    YEAR_OF_WEEKS = "52w"
     LUNAR_YEAR = "1y-lunar"
 
 
-FIXED = {Lag.DAY: 1, Lag.WEEK: 7, Lag.TEN_DAYS: 10, Lag.THIRTY_DAYS: 30}
+FIXED = {Lag.DAY: 1, Lag.WEEK: 7, Lag.TEN_DAYS: 10, Lag.THIRTY_DAYS: 30, Lag.YEAR_OF_WEEKS: 364}
 
 TOLERANCE = {
     Lag.DAY: 3,
@@ -42,6 +43,7 @@ TOLERANCE = {
     Lag.THIRTY_DAYS: 10,
     Lag.MONTH: 10,
     Lag.YEAR: 20,
+    Lag.YEAR_OF_WEEKS: 6,
     Lag.LUNAR_YEAR: 20,
 }
 """Days by which the compared observation may be older than the exact date: weekends and holidays have no quotes."""
@@ -55,6 +57,7 @@ WORDS = {
     Lag.THIRTY_DAYS: "30日内累计",
     Lag.MONTH: "较上月同日",
     Lag.YEAR: "较上年同日",
+    Lag.YEAR_OF_WEEKS: "较上年同周",
     Lag.LUNAR_YEAR: "较上年农历同日",
 }
 

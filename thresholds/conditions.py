@@ -73,6 +73,10 @@ class Condition(Settings, ABC):
     def children(self) -> tuple[Condition, ...]:
         return ()
 
+    def needs(self) -> frozenset[str]:
+        """Folded names of items that must be evaluated together for this condition; empty for all but ratios."""
+        return frozenset()
+
     def measure(self, view: View, at: IntArray, direction: Direction) -> Measured | None:
         """The numbers behind the answer at positions `at`; None for a condition that measures nothing itself."""
         return None
@@ -331,11 +335,13 @@ class Breadth(Condition):
 
 @condition
 class Lasting(Condition):
-    """`of` has been true at so many observations in a row, this one included."""
+    """`of` has been true at so many observations in a row, this one included, and over at least the time `span`."""
 
     kind: Literal["lasting"] = "lasting"
     of: AnyCondition
     readings: int = Field(ge=2)
+    span: Duration | None = None
+    """from the first of them to this one: three weeks are not three daily reports"""
 
     def children(self) -> tuple[Condition, ...]:
         return (self.of,)
@@ -353,7 +359,15 @@ class Lasting(Condition):
     def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
         runs, inner = self.runs(view, direction, ease)
         perhaps = self.run_length(view, inner != 0)  # had the unknown ones been true
-        return np.where(runs >= self.readings, 1, np.where(perhaps >= self.readings, -1, 0)).astype(np.int8)
+        return np.where(self.enough(view, runs), 1, np.where(self.enough(view, perhaps), -1, 0)).astype(np.int8)
+
+    def enough(self, view: View, runs: NDArray[np.int32]) -> BoolArray:
+        enough: BoolArray = runs >= self.readings
+        if self.span is not None:
+            at = np.flatnonzero(enough).astype(np.int64)
+            first = first_of_run(view, at, runs[at])
+            enough[at] = view.panel.time[at] - view.panel.time[first] >= self.span.total_seconds()
+        return enough
 
     def measure(self, view: View, at: IntArray, direction: Direction) -> Measured | None:
         return self.of.measure(view, at, direction)

@@ -135,10 +135,12 @@ def in_force(rule: Rule, pack: Pack, view: View, zone: tzinfo) -> BoolArray:
     if pack.domain != "any":
         applies &= np.array([c.domain == pack.domain for c in view.classified], np.bool_)
     valid: BoolArray = applies[view.panel.series]
-    if pack.valid_from:
-        valid &= view.panel.time >= midnight(pack.valid_from, zone)
-    if pack.valid_until:
-        valid &= view.panel.time < midnight(pack.valid_until, zone) + 86_400
+    for begin in (pack.valid_from, rule.valid_from):
+        if begin:
+            valid &= view.panel.time >= midnight(begin, zone)
+    for end in (pack.valid_until, rule.valid_until):
+        if end:
+            valid &= view.panel.time < midnight(end, zone) + 86_400
     return valid
 
 

@@ -23,6 +23,8 @@ CITY = -1
 OPEN, CLEARED, MERGED, EXCEEDED = 0, 1, 2, 3
 GRADE = 1e6
 """What a rank adds to the strength of a hit, so that a higher grade is stronger than any move within a lower one."""
+LEVEL = 1e5
+"""What a level of the source's own scheme adds: above any strength, and ten of them are below a grade."""
 FURTHER = 1.3
 """A move so many times as strong as all before it in an open episode is news: it gets an episode of its own."""
 NO_TIME = np.int64(NEVER)
@@ -171,8 +173,12 @@ def close(
 
 @compiled
 def further(score: float, peak: float) -> bool:
-    """Whether a hit within an open episode is a further move: stronger by FURTHER than all before, at one grade."""
-    return peak > 0 and score // GRADE == peak // GRADE and score % GRADE > FURTHER * (peak % GRADE)
+    """Whether a hit within an open episode is news: of a higher level of its source, or stronger by FURTHER than all
+    before at that level; at one grade."""
+    if peak <= 0 or score // GRADE != peak // GRADE:
+        return False
+    level, before = score % GRADE // LEVEL, peak % GRADE // LEVEL
+    return level > before or (level == before and score % LEVEL > FURTHER * (peak % LEVEL))
 
 
 @compiled

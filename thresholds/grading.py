@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from thresholds.aggregate import Areas
 from thresholds.conditions import Measured
-from thresholds.episodes import CITY, CLEARED, EXCEEDED, GRADE, MERGED, NEVER, Episodes, Hits, episodes
+from thresholds.episodes import CITY, CLEARED, EXCEEDED, GRADE, LEVEL, MERGED, NEVER, Episodes, Hits, episodes
 from thresholds.model import (
     NO_GRADE,
     BoolArray,
@@ -138,7 +138,7 @@ def strength(one: RuleHits) -> FloatArray:
         return np.ones(len(one.at))
     with np.errstate(divide="ignore", invalid="ignore"):
         times = np.abs(measured.score / measured.threshold)
-    return np.where(np.isfinite(times), times, 1.0)
+    return np.where(np.isfinite(times), np.minimum(times, LEVEL - 1), 1.0)
 
 
 def collect(found: Sequence[RuleHits], names: Names) -> Collected:
@@ -157,7 +157,8 @@ def collect(found: Sequence[RuleHits], names: Names) -> Collected:
                 time,
                 held_until(panel, one.at, one.rule.hold_days),
                 one.opens,
-                strength(one) + GRADE * one.rule.rank,  # a higher grade is stronger than any move within a lower one
+                # a higher grade, and a higher level of the source, is stronger than any move within a lower one
+                strength(one) + GRADE * one.rule.rank + LEVEL * one.rule.level,
                 np.full(len(one.at), number, np.int32),
                 np.arange(len(one.at), dtype=np.int64),
             )

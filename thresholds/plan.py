@@ -17,7 +17,8 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from thresholds.catalogue import SHIPPED as SHIPPED_CATALOGUE
-from thresholds.catalogue import Catalogue, load_catalogue
+from thresholds.catalogue import Catalogue, folded, load_catalogue
+from thresholds.conditions import walk
 from thresholds.kinds import AnyCondition
 from thresholds.model import NO_GRADE, Direction, Grade
 from thresholds.settings import Fault, Settings, load, read_toml, validate
@@ -53,6 +54,11 @@ class Rule(Settings):
     rank: int = Field(default=0, ge=0, le=9)
     advice: str = ""
     hold_days: int = Field(default=7, ge=1, le=400)
+    level: int = Field(default=0, ge=0, le=9)
+    """the level in the source's own scheme, 1 the lowest: a hit of a higher one is news within an open flag"""
+    valid_from: date | None = None
+    valid_until: date | None = None
+    """days, both included, on which observations are judged by this rule; the pack may set narrower ones"""
     ease: float = Field(default=0.9, gt=0, le=1)
     """the share of the threshold that keeps an open flag open (hysteresis)"""
     when: AnyCondition
@@ -135,6 +141,17 @@ class Policy:
 
     def plan_of(self, domain: str) -> Plan | None:
         return self.plans.get(domain)
+
+    def together(self, items: Collection[str], known: Collection[str]) -> set[str]:
+        """`items` and those of `known` that some rule looks at together with one of them (ratios of two items)."""
+        names = {folded(name) for name in items}
+        needs = [c.needs() for pack in self.packs for rule in pack.rules for c in walk(rule.when)]
+        grown = True
+        while grown:
+            more = {name for need in needs if need & names for name in need} - names
+            grown = bool(more)
+            names |= more
+        return set(items) | {name for name in known if folded(name) in names}
 
 
 SHIPPED = Path(__file__).parent / "plans"
@@ -280,6 +297,9 @@ def check_pack(pack: Pack, name: str, catalogue: Catalogue | None, faults: list[
     if pack.valid_from and pack.valid_until and pack.valid_until < pack.valid_from:
         faults.append(Fault(name, "valid_until", "ends before it begins", "Correct one of the two dates"))
     for i, rule in enumerate(pack.rules, 1):
+        if rule.valid_from and rule.valid_until and rule.valid_until < rule.valid_from:
+            where = f"rules[{i}].valid_until"
+            faults.append(Fault(name, where, "ends before it begins", "Correct one of the two dates"))
         for which, classes in (("classes", rule.classes), ("without_classes", rule.without_classes)):
             for k, c in enumerate(classes, 1):
                 if catalogue is not None and c not in catalogue.classes:
