@@ -3,7 +3,8 @@
 A month or year earlier is the same day of the month, or the last day where that month is shorter (31 March -> 28 or
 29 February). A 旬 is the third of a month: days 1-10, 11-20, 21 to the end. A 旬 earlier is the same place in the 旬
 before; the last day of a 旬 goes with the last day of the 旬 before (10 May -> 30 April, 28 February -> 20 February).
-A lunar year earlier is the day as far from Spring Festival, within 30 days of it, else the Gregorian year earlier.
+A lunar year earlier is the day as far from Spring Festival, where this day or the Gregorian one a year earlier lies
+within 30 days of it (an ordinary day is not compared with a festival's), else the Gregorian year earlier.
 """
 
 from __future__ import annotations
@@ -81,8 +82,7 @@ def earlier_dates(days: Day, lag: Lag) -> Day:
     back = 1 if lag is Lag.MONTH else 12
     found = clipped(month - back, of_month).astype(np.int32)
     if lag is Lag.LUNAR_YEAR:
-        by_festival, near = lunar.years_earlier(days)
-        found = np.where(near, by_festival, found)
+        found = lunar.years_earlier(days, 1, found)
     return found
 
 

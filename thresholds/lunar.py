@@ -77,17 +77,18 @@ def phase(days: Day) -> NDArray[np.int8]:
     return found
 
 
-def years_earlier(days: Day, years: int = 1) -> tuple[Day, NDArray[np.bool_]]:
-    """The day to compare with `years` years before, where the festival decides.
+def years_earlier(days: Day, years: int, gregorian: Day) -> Day:
+    """int32[n]: the day to compare each of `days` with, `years` years before.
 
-    int32[n], the day as far from the festival of that year as each of `days` is from its own; and bool[n], whether
-    that is the day to take: within `NEAR` days of a festival, with that of the other year known.
+    Where a day lies within `NEAR` days of a festival, or its counterpart by the Gregorian calendar does, it is the
+    day as far from the festival of that year; else `gregorian`, int32[n], the same date that many years before. The
+    second case keeps an ordinary day from being compared with one of the festival's, only because the festival moved.
     """
     which = nearest(days)
     away = days - FESTIVAL_DAYS[which]
-    lunar = (np.abs(away) <= NEAR) & (which >= years)
-    found = FESTIVAL_DAYS[np.maximum(which - years, 0)] + away
-    return found.astype(np.int32), lunar
+    near = (np.abs(away) <= NEAR) | (np.abs(offset(gregorian)) <= NEAR)
+    known = (which >= years) & (np.abs(away) <= NEAR + 30)
+    return np.where(near & known, FESTIVAL_DAYS[np.maximum(which - years, 0)] + away, gregorian).astype(np.int32)
 
 
 def shares(months: NDArray[np.int64]) -> FloatArray:

@@ -132,13 +132,18 @@ def test_offsets_run_from_the_nearest_festival() -> None:
 
 
 def test_the_same_lunar_day_of_other_years() -> None:
-    """Days before the festival and the 15th day after it, over leap months (2023 has one, 2025 too)."""
+    """Days before and after the festival, over leap months (2023 has one, 2025 too), one to three years back."""
     for n in (-NEAR, -8, 0, 14, NEAR):
-        day = days_of(date(2026, 2, 17) + timedelta(days=n))
+        day = date(2026, 2, 17) + timedelta(days=n)
         for back, festival in ((1, date(2025, 1, 29)), (2, date(2024, 2, 10)), (3, date(2023, 1, 22))):
-            found, lunar = years_earlier(day, back)
-            assert lunar.all()
+            found = years_earlier(days_of(day), back, days_of(day.replace(year=2026 - back)))
             assert found.tolist() == days_of(festival + timedelta(days=n)).tolist()
-    outside = days_of(*[date(2026, 2, 17) + timedelta(days=n) for n in (-NEAR - 1, NEAR + 1)])
-    assert not years_earlier(outside)[1].any()
-    assert not years_earlier(days_of(date(1950, 2, 17)))[1].any()
+
+
+def test_an_ordinary_day_is_not_compared_with_one_of_the_festival() -> None:
+    """17 January 2026 is 31 days before it, 17 January 2025 was 12: 29 December 2024 is the one to take."""
+    found = years_earlier(days_of(date(2026, 1, 17)), 1, days_of(date(2025, 1, 17)))
+    assert found.tolist() == days_of(date(2024, 12, 29)).tolist()
+    for day in (date(2026, 6, 1), date(2025, 12, 20), date(1950, 2, 17)):
+        before = days_of(day.replace(year=day.year - 1))
+        assert years_earlier(days_of(day), 1, before).tolist() == before.tolist()

@@ -37,9 +37,10 @@ def one_earlier(day: date, lag: Lag) -> date:
             return before
         return before.replace(day=min(day.day + 20, before.day))
     if lag is Lag.LUNAR_YEAR:
+        gregorian = one_earlier(day, Lag.YEAR)
         for year in (day.year, day.year + 1):
             away = (day - SPRING_FESTIVAL[year]).days
-            if abs(away) <= 30:
+            if abs(away) <= 30 or (abs(away) < 90 and abs((gregorian - SPRING_FESTIVAL[year - 1]).days) <= 30):
                 return SPRING_FESTIVAL[year - 1] + timedelta(days=away)
     year, month = (before.year, before.month) if lag is Lag.MONTH else (day.year - 1, day.month)
     return date(year, month, min(day.day, calendar.monthrange(year, month)[1]))
@@ -74,6 +75,7 @@ def test_earlier_is_right_on_every_day_of_nine_years(lag: Lag) -> None:
         (Lag.LUNAR_YEAR, date(2026, 2, 16), date(2025, 1, 28)),
         (Lag.LUNAR_YEAR, date(2026, 3, 19), date(2025, 2, 28)),
         (Lag.LUNAR_YEAR, date(2026, 3, 20), date(2025, 3, 20)),
+        (Lag.LUNAR_YEAR, date(2026, 1, 17), date(2024, 12, 29)),
         (Lag.LUNAR_YEAR, date(2024, 2, 29), date(2023, 2, 10)),
     ],
 )
