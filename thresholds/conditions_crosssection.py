@@ -19,7 +19,8 @@ from thresholds.settings import Duration
 from thresholds.view import View
 
 if TYPE_CHECKING:
-    from thresholds.kernels.crosssection import Codes, Dispersion, Fences, Outliers
+    from thresholds.kernels.cells import Codes
+    from thresholds.kernels.crosssection import Dispersion, Fences, Outliers
 
 UNKNOWN = -128
 

@@ -13,88 +13,17 @@ from math import nan
 import numpy as np
 from numpy.typing import NDArray
 
+from thresholds.kernels.cells import Cells, Codes, Days, cells
 from thresholds.kernels.charts import quantile_of
 from thresholds.kernels.jit import compiled, over_series
 from thresholds.kernels.robust import exchange, insert, robust_scores
 from thresholds.model import BoolArray, FloatArray, IntArray
 from thresholds.panel import Panel
 
-Codes = NDArray[np.int32]
 SAME = 0.005
 """Least dispersion that is told from none, in log: prices set alike everywhere are half a percent apart at most."""
 CALM = 0.1
 """Least scale of the dispersion's own history, in log: a tenth more or less is never remarkable."""
-
-
-@dataclass(frozen=True)
-class Cells:
-    """Rows of a panel by cell (group and day) and time.
-
-    at     int64[m], positions into the panel, cell by cell in order of time
-    start  int64[cells + 1], where each cell begins in `at`
-    slot   int64[m], number of the point within its cell: a point that reports again keeps its number
-    """
-
-    at: IntArray
-    start: IntArray
-    slot: IntArray
-
-
-def cells(panel: Panel, keep: BoolArray, group: Codes | None = None) -> Cells:
-    """Sort the observations where `keep` into cells. `group` int32[n_series] is that of the panel unless given."""
-    at = np.flatnonzero(keep)
-    if not len(at):
-        return Cells(at, np.zeros(1, np.int64), np.empty(0, np.int64))
-    code = panel.group if group is None else group
-    series, day = panel.series[at], panel.day[at]
-    first, days = int(day.min()), int(day.max()) - int(day.min()) + 1
-    cell = code[series].astype(np.int64) * days + (day - first)
-    if days * (int(code.max()) + 1) > 4 * len(at) + 1000:  # too sparse for a table of all cells
-        cell = np.unique(cell, return_inverse=True)[1].astype(np.int64)
-    visit = np.zeros(len(at), np.int64)  # number of (series, day)
-    np.cumsum((series[1:] != series[:-1]) | (day[1:] != day[:-1]), out=visit[1:])
-    order, start, slot = scan_sort(cell, panel.time[at], visit, int(cell.max()) + 1)
-    return Cells(at[order], start, slot)
-
-
-@compiled
-def scan_sort(cell: IntArray, time: IntArray, visit: IntArray, n_cells: int) -> tuple[IntArray, IntArray, IntArray]:
-    """Order by cell, then time, then place; beginnings of the cells that hold something; slots. By counting."""
-    n = len(cell)
-    begin = np.zeros(n_cells + 1, np.int64)
-    for i in range(n):
-        begin[cell[i] + 1] += 1
-    filled = 0
-    for c in range(n_cells):
-        filled += begin[c + 1] > 0
-        begin[c + 1] += begin[c]
-    order, start, slot = np.empty(n, np.int64), np.empty(filled + 1, np.int64), np.empty(n, np.int64)
-    free = begin[:-1].copy()
-    for i in range(n):
-        order[free[cell[i]]] = i
-        free[cell[i]] += 1
-    slot_of = np.full(visit[-1] + 1, -1, np.int64)
-    filled = 0
-    for c in range(n_cells):
-        first, last = begin[c], begin[c + 1]
-        if first == last:
-            continue
-        start[filled] = first
-        filled += 1
-        rows = order[first:last]
-        for i in range(1, last - first):  # in order already where all report at one hour
-            if time[rows[i]] < time[rows[i - 1]]:
-                rows[:] = rows[np.argsort(time[rows], kind="mergesort")]
-                break
-        count = 0
-        for i in range(last - first):
-            v = visit[rows[i]]
-            if slot_of[v] < 0:
-                slot_of[v] = count
-                count += 1
-            slot[first + i] = slot_of[v]
-    start[filled] = n
-    return order, start, slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,14 +89,14 @@ def hidiroglou_berthelot(
     n = len(panel)
     found, centre = Outliers.empty(n), np.full(n, nan)
     known = np.isfinite(ratio) & (ratio > 0) & (size > 0)
-    judge(cells(panel, known), panel.time, ratio, size, fences, least, found, centre)
+    judge(cells(panel, known), panel.time, ratio, size, fences, least, found, centre, pool is not None)
     few = known & (found.n_used < least)
     if pool is None or not few.any():
         return found
     small = np.unique(pool[panel.series[few]])
     pooled = known & np.isin(pool[panel.series], small[small >= 0])
     wide = Outliers.empty(n)
-    judge(cells(panel, pooled, pool), panel.time, ratio, size / centre, fences, least, wide, centre.copy())
+    judge(cells(panel, pooled, pool), panel.time, ratio, size / centre, fences, least, wide, centre, False)
     few &= pooled
     return Outliers(*(np.where(few, getattr(wide, f.name), getattr(found, f.name)) for f in fields(Outliers)))
 
@@ -181,15 +110,16 @@ def judge(
     least: int,
     found: Outliers,
     centre: FloatArray,
+    pooling: bool,
 ) -> None:
-    """Fill `found`, and in `centre` the median size so far, at the rows of `where`."""
+    """Fill `found`, and, if `pooling`, in `centre` the median size so far, at the rows of `where`."""
     setting = np.array([fences.low, fences.high, fences.u, fences.a, np.expm1(fences.floor)])
     out = (found.score, found.ratio, found.middle, found.lower, found.upper, found.size, found.spread)
     over_series(
         where.start,
         lambda a, b: scan_cells(
-            where.start, where.at, where.slot, time, ratio, size, setting, fences.leave_out, least, out, centre,
-            found.n_used, a, b,
+            where.start, where.at, where.slot, time, ratio, size, setting, fences.leave_out, pooling, least, out,
+            centre, found.n_used, a, b,
         ),
     )  # fmt: skip
 
@@ -204,6 +134,7 @@ def scan_cells(
     size: FloatArray,
     setting: FloatArray,
     leave_out: bool,
+    pooling: bool,
     least: int,
     out: tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray],
     centre: FloatArray,
@@ -225,17 +156,19 @@ def scan_cells(
                 count = max(count, slot[end] + 1)
                 end += 1
             so_far = members[:count]
-            middle_size = float(np.median(size[so_far]))
-            if count < least:
-                for k in range(i, end):
+            middle_size = float(np.median(size[so_far])) if pooling else np.nan
+            for k in range(i, end):
+                n_used[at[k]] = count
+                if pooling:
                     centre[at[k]] = middle_size
-                    n_used[at[k]] = count
+            if count < least:
                 i = end
                 continue
             middle_ratio = float(np.median(ratio[so_far]))
+            weight = size[so_far] ** u
             effect = np.empty(count)
             for k in range(count):
-                effect[k] = effect_of(ratio[so_far[k]], middle_ratio, size[so_far[k]], u)
+                effect[k] = distance(ratio[so_far[k]], middle_ratio) * weight[k]
             ordered = np.sort(effect)
             usual = quantile_of(ordered, count, 0.5)
             for k in range(i, end):
@@ -244,9 +177,7 @@ def scan_cells(
                 gone = int(np.searchsorted(ordered, e)) if leave_out else -1
                 below = max(usual - quantile_without(ordered, gone, low), abs(a * usual))
                 above = max(quantile_without(ordered, gone, high) - usual, abs(a * usual))
-                width = max(above if e > usual else below, floor * size[p] ** u)
-                centre[p] = middle_size
-                n_used[p] = count
+                width = max(above if e > usual else below, floor * weight[slot[k]])
                 median[p] = middle_ratio
                 middle[p] = usual
                 lower[p] = below
@@ -261,10 +192,9 @@ def scan_cells(
 
 
 @compiled
-def effect_of(ratio: float, middle: float, size: float, u: float) -> float:
-    """Distance of a ratio from the median one, the same up and down, weighted by the size of the price."""
-    away = 1.0 - middle / ratio if ratio < middle else ratio / middle - 1.0
-    return float(away * size**u)
+def distance(ratio: float, middle: float) -> float:
+    """Distance of a ratio from the median one, the same up and down."""
+    return 1.0 - middle / ratio if ratio < middle else ratio / middle - 1.0
 
 
 @compiled
@@ -356,41 +286,6 @@ def scan_dispersion(
                 value[at[k]] = apart
                 counts[at[k]] = count
             i = end
-
-
-@dataclass(frozen=True)
-class Days:
-    """Observations by group and moment, as a history of the group.
-
-    at      int64[m], positions into the panel, group by group in order of time
-    moment  int64[m], number of the (group, time) that each belongs to
-    last    int64[moments], position of the last row of each moment
-    start   int64[groups + 1], where the moments of each group begin
-    final   bool[moments], the last moment of its day: it stands for the day in later days' history
-    """
-
-    at: IntArray
-    moment: IntArray
-    last: IntArray
-    start: IntArray
-    final: BoolArray
-
-    @classmethod
-    def of(cls, panel: Panel, where: Cells, known: BoolArray) -> Days:
-        """Of the rows of `where` that are `known`, bool[n] of the panel."""
-        keep = known[where.at]
-        at = where.at[keep]
-        if not len(at):
-            none = np.empty(0, np.int64)
-            return cls(at, none, none, np.zeros(1, np.int64), np.empty(0, np.bool_))
-        cell = np.repeat(np.arange(len(where.start) - 1), np.diff(where.start))[keep]
-        turn = cell[1:] != cell[:-1]
-        ends = np.append(turn | (panel.time[at[1:]] != panel.time[at[:-1]]), True)
-        moment = np.cumsum(ends) - ends
-        last = at[ends]
-        group = panel.group[panel.series[last]]
-        start = np.flatnonzero(np.append(True, group[1:] != group[:-1]))
-        return cls(at, moment, last, np.append(start, len(last)), np.append(turn, True)[ends])
 
 
 def diffusion(panel: Panel, moved: NDArray[np.int8], group: Codes, points: int = 5) -> tuple[FloatArray, IntArray]:
