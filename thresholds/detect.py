@@ -72,8 +72,10 @@ def detect(
         classified = [policy.catalogue.classify(k) for k in panel.keys]
         gated = gate(panel, [c.measure for c in classified])
         accepted, rebased = gated.accepted, gated.rebased
-        usable = accepted & ((panel.mark & (Mark.EXPECTED | Mark.DATA_ERROR)) == 0)
-        points = View(panel, classified, gated.tested, usable, np.ones(len(panel), np.int32), rebased)
+        expected = (panel.mark & Mark.EXPECTED) != 0
+        points = View(
+            panel, classified, gated.tested, accepted & ~expected, np.ones(len(panel), np.int32), rebased, accepted
+        )
     with result.stage("areas"):
         ratio = np.array([c.measure is Measure.PRICE for c in classified], np.bool_)
         areas = by_area(panel, accepted, rebased, ratio)
@@ -106,14 +108,27 @@ def area_view(areas: Areas, points: View) -> View:
     panel = areas.panel
     n = len(panel)
     classified: list[Classified] = [points.classified[int(m[0])] for m in areas.members]
-    tested, usable, rebased = np.ones(n, np.bool_), np.ones(n, np.bool_), np.zeros(n, np.bool_)
+    tested, usable, real, rebased = (np.full(n, whole, np.bool_) for whole in (True, True, True, False))
     for cell, members in enumerate(areas.members):
         if len(members) == 1:  # a copy of the point's series: its judgement goes with it
             here = slice(panel.start[cell], panel.start[cell + 1])
             there = slice(points.panel.start[members[0]], points.panel.start[members[0] + 1])
-            tested[here], usable[here] = points.tested[there], points.usable[there]
+            tested[here], usable[here], real[here] = points.tested[there], points.usable[there], points.real[there]
             rebased[here] = points.rebased[there]
-    return View(panel, classified, tested, usable, areas.n_points, rebased)
+    usable[expected_means(areas, points)] = False
+    return View(panel, classified, tested, usable, areas.n_points, rebased, real)
+
+
+def expected_means(areas: Areas, points: View) -> IntArray:
+    """Positions of means that a quote went into which a reviewer expected: no measure of what is usual either."""
+    panel, found = areas.panel, []
+    for i in np.flatnonzero(points.real & ~points.usable).tolist():
+        cell = int(areas.cell[points.panel.series[i]])
+        first, end = int(panel.start[cell]), int(panel.start[cell + 1])
+        at = first + int(np.searchsorted(panel.time[first:end], points.panel.time[i]))
+        if at < end and panel.time[at] == points.panel.time[i]:
+            found.append(at)
+    return np.array(found, np.int64)
 
 
 def apply_rules(policy: Policy, points: View, wide: View, zone: tzinfo, result: Detection) -> list[RuleHits]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from thresholds.aggregate import Areas
 from thresholds.conditions import Measured
 from thresholds.episodes import CITY, CLEARED, EXCEEDED, GRADE, LEVEL, MERGED, NEVER, Episodes, Hits, episodes
+from thresholds.kernels.jit import compiled
 from thresholds.model import (
     NO_GRADE,
     BoolArray,
@@ -32,7 +33,6 @@ from thresholds.view import View
 from thresholds.wording import Shown, move_reason
 
 LEAST_READINGS = 2
-MOST_READINGS = 10
 END_WORDS = {CLEARED: "cleared", MERGED: "merged", EXCEEDED: "exceeded"}
 MOST_CONTRIBUTIONS = 20
 SPAN = 2**40
@@ -68,22 +68,25 @@ def hits_of(rule: Rule, pack: Pack, view: View, valid: BoolArray) -> list[RuleHi
 def held_until(panel: Panel, at: IntArray, hold_days: int) -> IntArray:
     """int64: the time at which the hold after each position has passed, NEVER where the data ends before.
 
-    The hold is counted in readings of the series itself, 2 to 10 of them, as many as make `hold_days` at its
-    newest cadence: a week for a daily series, two reports for a monthly one.
+    That is the first reading of the series `hold_days` or more later, and at least the second one: a week for a daily
+    series, two reports for a monthly one, whatever the hours at which the points of an area report.
     """
-    first = panel.start[panel.series[at]]
-    end = panel.start[panel.series[at] + 1]
-    gap = np.full(len(at), DAY, np.int64)
-    one = at - 1 >= first
-    gap[one] = panel.time[at[one]] - panel.time[at[one] - 1]
-    two = at - 2 >= first
-    gap[two] = np.minimum(gap[two], panel.time[at[two] - 1] - panel.time[at[two] - 2])
-    readings = np.clip(np.ceil(hold_days * DAY / np.maximum(gap, 1)), LEAST_READINGS, MOST_READINGS).astype(np.int64)
-    far = at + readings
     until = np.full(len(at), NEVER, np.int64)
-    inside = far < end
-    until[inside] = panel.time[far[inside]]
+    scan_holds(panel.start, panel.time, panel.series, at, hold_days * DAY, until)
     return until
+
+
+@compiled
+def scan_holds(
+    start: IntArray, time: IntArray, series: NDArray[np.int32], at: IntArray, hold: int, until: IntArray
+) -> None:
+    for k in range(len(at)):
+        end = start[series[at[k]] + 1]
+        i = at[k] + LEAST_READINGS
+        while i < end and time[i] < time[at[k]] + hold:
+            i += 1
+        if i < end:
+            until[k] = time[i]
 
 
 @dataclass(frozen=True)

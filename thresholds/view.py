@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -42,7 +43,9 @@ class View:
 
     classified  per series: class, domain, measure
     tested      bool[n], values that rules are applied to
-    usable      bool[n], values that may serve as baseline
+    usable      bool[n], values that may serve as baseline of what is usual
+    real        bool[n], the same with the values that a reviewer expected (a holiday, a price set by policy): they say
+                nothing of what is usual, but may be compared with
     n_points    int32[n], how many points stand behind a value
     rebased     bool[n], where a new level begins: nothing from there on is compared with anything before
     """
@@ -53,6 +56,7 @@ class View:
     usable: BoolArray
     n_points: NDArray[np.int32]
     rebased: BoolArray
+    real: BoolArray
     cache: dict[Hashable, object] = field(default_factory=dict)
 
     def measure_is(self, measure: Measure) -> BoolArray:
@@ -78,6 +82,8 @@ class View:
             from thresholds.kernels.lag import lag_positions
 
             found = lag_positions(self.panel, self.usable, lag, tolerance)
+            if self.some_expected:
+                found = self.nearer(found, lag_positions(self.panel, self.real, lag, tolerance))
             if self.rebased.any():
                 found[found < self.origin()] = -1
             self.cache[key] = found
@@ -101,19 +107,39 @@ class View:
             self.cache[key] = ratio
         return cast(FloatArray, self.cache[key])
 
+    @cached_property
+    def some_expected(self) -> bool:
+        """Whether a reviewer expected any value: the rare case in which there are two levels to compare with."""
+        return bool((self.real != self.usable).any())
+
+    def nearer(self, usual: IntArray, real: IntArray) -> IntArray:
+        """Of two positions to compare with, per observation, the one whose value lies nearer; -1 only where both are.
+
+        After an expected move both the level before it and the new one are nothing new: a holiday price goes back, a
+        price set by policy stays.
+        """
+        value = self.panel.value
+        far = np.abs(value - value[real]) >= np.abs(value - value[usual])
+        chosen: IntArray = np.where((real < 0) | ((usual >= 0) & far), usual, real)
+        return chosen
+
+    def counted_back(self, allowed: BoolArray, readings: int) -> IntArray:
+        """int64[n]: position of the allowed observation that many allowed ones before each, -1 where there is none."""
+        places = np.flatnonzero(allowed)
+        wanted: IntArray = np.cumsum(allowed, dtype=np.int64) - allowed - readings  # place among the allowed ones
+        found = np.full(len(self.panel), -1, np.int64)
+        inside = wanted >= 0
+        found[inside] = places[wanted[inside]]
+        found[found < self.origin()] = -1
+        return found
+
     def back(self, readings: int) -> IntArray:
-        """int64[n]: position of the usable observation that many usable ones before each, -1 where there is none."""
+        """int64[n]: position of the observation so many readings before each, -1 where there is none."""
         key = ("back", readings)
         if key not in self.cache:
-            places = np.flatnonzero(self.usable)
-            before: IntArray = (
-                np.cumsum(self.usable) - self.usable
-            )  # usable observations before each, over all series
-            wanted = before - readings
-            found = np.full(len(self.panel), -1, np.int64)
-            inside = wanted >= 0
-            found[inside] = places[wanted[inside]]
-            found[found < self.origin()] = -1
+            found = self.counted_back(self.usable, readings)
+            if self.some_expected:
+                found = self.nearer(found, self.counted_back(self.real, readings))
             self.cache[key] = found
         return cast(IntArray, self.cache[key])
 

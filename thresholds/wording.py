@@ -52,7 +52,8 @@ def number(x: float) -> str:
 
 
 def percent(x: float) -> str:
-    return f"{abs(x):.1f}%"
+    """A size in percent; two decimals, so that 5.04 % does not read as the 5 % that it exceeds."""
+    return f"{number(abs(x))}%"
 
 
 def move_reason(shown: Shown, direction: Direction, rule: Rule, pack: Pack, measured: Measured | None, k: int) -> str:

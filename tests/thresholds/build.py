@@ -118,7 +118,7 @@ def view_of(observations: Sequence[Observation] | Panel) -> View:
     classified = [shipped_catalogue().classify(k) for k in panel.keys]
     gated = gate(panel, [c.measure for c in classified])
     usable = gated.accepted & ((panel.mark & (Mark.EXPECTED | Mark.DATA_ERROR)) == 0)
-    return View(panel, classified, gated.tested, usable, np.ones(len(panel), np.int32), gated.rebased)
+    return View(panel, classified, gated.tested, usable, np.ones(len(panel), np.int32), gated.rebased, gated.accepted)
 
 
 def condition(**table: Any) -> Condition:

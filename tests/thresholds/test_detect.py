@@ -203,6 +203,14 @@ def test_expected_observations_stay_out_of_baselines() -> None:
     assert [f.direction for f in moves(marked, STEP5)] == [Direction.UP]
 
 
+def test_a_new_price_that_was_expected_is_not_flagged_again() -> None:
+    """A price set by policy stays: the reports after the reviewed one lie on the new level and are no news."""
+    rows = quotes([3.0, 3.0, 3.6, 3.6, 3.6])
+    marked = panel_of(rows, mark={2: Mark.EXPECTED})
+    (flag,) = moves(marked, STEP5)
+    assert flag.last_hit == flag.first_flagged
+
+
 def test_ids_are_stable_and_tell_flags_apart() -> None:
     """The same flag has the same id in any evaluation; item, area, direction, kind and start make another."""
     assert [f.id for f in moves(quotes([3.0, 3.3]), STEP5)] == ["d44312d21b38"]

@@ -42,7 +42,7 @@ def test_a_change_names_both_values_and_the_rule() -> None:
         source={"title": "某规定", "place": "某市", "year": "2014", "mark": "S2"},
     )
     assert flag.reason == (
-        "大米（一级）在甲区城南市场为3.3元/500克，较上期的3元/500克上涨10.0%，超过5%。"
+        "大米（一级）在甲区城南市场为3.3元/500克，较上期的3元/500克上涨10%，超过5%。"
         "依据：一次性变动超过5%（《某规定》，某市2014年，借用标准），须报告。"
     )
 
@@ -50,7 +50,7 @@ def test_a_change_names_both_values_and_the_rule() -> None:
 def test_a_fall_is_told_without_minus_signs() -> None:
     """下跌 10 %, bound 5 %, and 达到或超过 where the bound is included."""
     (flag,) = moves(quotes([3.0, 2.7]), rule({"kind": "change", "over": "previous", "op": ">=", "percent": 5}))
-    assert "较上期的3元/500克下跌10.0%，达到或超过5%。" in flag.reason
+    assert "较上期的3元/500克下跌10%，达到或超过5%。" in flag.reason
     assert "-" not in flag.reason.split("。")[0]
 
 

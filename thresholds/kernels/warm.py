@@ -47,7 +47,7 @@ def main() -> None:
     detect(panel, policy, datetime.fromtimestamp(days * DAY, UTC))
     every = np.ones(len(panel), np.bool_)
     classified = [policy.catalogue.classify(key) for key in keys]
-    view = View(panel, classified, every, every, every.astype(np.int32), ~every)
+    view = View(panel, classified, every, every, every.astype(np.int32), ~every, every)
     for table in TABLES:
         parse(table).truth(view, Direction.UP)
 
