@@ -44,8 +44,8 @@ class View:
     classified  per series: class, domain, measure
     tested      bool[n], values that rules are applied to
     usable      bool[n], values that may serve as baseline of what is usual
-    real        bool[n], the same with the values that a reviewer expected (a holiday, a price set by policy): they say
-                nothing of what is usual, but may be compared with
+    real        bool[n], the same with the values that a reviewer expected (a holiday, a price set by policy): they
+                say nothing of what is usual, but may be compared with
     n_points    int32[n], how many points stand behind a value
     rebased     bool[n], where a new level begins: nothing from there on is compared with anything before
     """
@@ -124,7 +124,7 @@ class View:
         return chosen
 
     def counted_back(self, allowed: BoolArray, readings: int) -> IntArray:
-        """int64[n]: position of the allowed observation that many allowed ones before each, -1 where there is none."""
+        """int64[n]: position of the allowed observation so many allowed ones before each, -1 where there is none."""
         places = np.flatnonzero(allowed)
         wanted: IntArray = np.cumsum(allowed, dtype=np.int64) - allowed - readings  # place among the allowed ones
         found = np.full(len(self.panel), -1, np.int64)
