@@ -32,6 +32,9 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+RETRY_AFTER = 5.0
+"""Seconds after which a job is run again that the database refused."""
+
 LOOK_AT_CLOCK_EVERY = 1.0
 SET_BACK = -2.0
 """Seconds by which the machine's clock must have been set back for the due times to be set anew."""
@@ -134,26 +137,34 @@ class Scheduler:
                 if outcome != "ok" or name not in self.again:
                     self.again.discard(name)
                     del self.busy[name]
-                    return
+                    break
                 self.again.discard(name)
+        if outcome == "refused":
+            self.retry(name)
+
+    def retry(self, name: str) -> None:
+        """A database that refused is asked again soon, however far away the next turn is."""
+        job = self.inner.get_job(name)
+        if job is not None and job.next_run_time > now() + timedelta(seconds=RETRY_AFTER):
+            self.due(name, RETRY_AFTER)
 
     def once(self, name: str, work: Callable[[], None]) -> str:
-        """One run and how it went: ok or failed."""
+        """One run and how it went: ok, failed, or refused by the database."""
         begin = monotonic()
         outcome = "ok"
         try:
             work()
         except StoreError as error:
-            outcome = "failed"
+            outcome = "refused"
             self.refused[name] = str(error)
             self.metrics.store_error(error.reason)
-            log.error("job %s failed, it is tried again at its next turn: %s", name, error)
+            log.error("job %s failed, it is tried again within %.0f s: %s", name, RETRY_AFTER, error)
         except Exception:  # the one place where a bug is caught
             outcome = "failed"
             log.exception("job %s failed by a fault in the program; it is tried again at its next turn", name)
         else:
             self.refused.pop(name, None)
-        self.metrics.job(name, outcome, monotonic() - begin)
+        self.metrics.job(name, "ok" if outcome == "ok" else "failed", monotonic() - begin)
         return outcome
 
     def skipped(self, event: Any) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Lock
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
@@ -59,6 +60,7 @@ class ServerLock:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.connection: Connection | None = None
+        self.asking = Lock()
 
     def take(self) -> None:
         """Raises AlreadyRunning, or StoreError where the server does not answer."""
@@ -85,15 +87,21 @@ class ServerLock:
 
     def keep(self) -> None:
         """Take the lock again where the server has dropped the session. Raises as `take` does."""
-        if self.connection is not None:
-            try:
-                with translated(None):
-                    self.connection.execute(text("SELECT 1"))
-            except StoreError:
-                self.release()
-            else:
-                return
-        self.take()
+        with self.asking:
+            if self.connection is not None:
+                try:
+                    with translated(None):
+                        self.connection.execute(text("SELECT 1"))
+                except StoreError:
+                    self.release()
+                else:
+                    return
+            self.take()
+
+    def let_go(self) -> None:
+        """Release at the end; where `keep` waits for a server that hangs, leave it to the end of the process."""
+        if self.asking.acquire(blocking=False):
+            self.release()
 
     def release(self) -> None:
         if self.connection is not None:
@@ -110,4 +118,4 @@ def server_lock(engine: Engine) -> Iterator[Keep]:
         lock.take()
         yield lock.keep
     finally:
-        lock.release()
+        lock.let_go()
