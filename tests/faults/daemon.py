@@ -45,13 +45,25 @@ def monitor(*arguments: object, cwd: Path | None = None, **options: Any) -> subp
 
 
 class Daemon:
-    """One installation in `folder`. `config` is the text of its file; the address is put before it."""
+    """One installation in `folder`. `config` is the text of its file; the address is put behind it.
 
-    def __init__(self, folder: Path, config: str, *, env: dict[str, str] | None = None) -> None:
+    `log` is where its output goes, by default in the folder; `before` is put before its command.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: str,
+        *,
+        env: dict[str, str] | None = None,
+        log: Path | None = None,
+        before: Sequence[str] = (),
+    ) -> None:
+        self.before = before
         self.folder = folder
         self.port = free_port()
         self.path = folder / "config.toml"
-        self.log = folder / "daemon.log"
+        self.log = log or folder / "daemon.log"
         self.database = folder / "monitor.db"
         self.env = {**os.environ, **(env or {})}
         self.process: subprocess.Popen[bytes] | None = None
@@ -61,16 +73,15 @@ class Daemon:
     def write(self, config: str) -> None:
         self.path.write_text(config + f'\n[web]\nhost = "127.0.0.1"\nport = {self.port}\n', "utf-8")
 
-    def start(self, **options: Any) -> None:
+    def start(self) -> None:
         """Start it; does not wait until it is ready."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [str(CONSOLE_SCRIPT), "run", "--config", str(self.path)],
+                [*self.before, str(CONSOLE_SCRIPT), "run", "--config", str(self.path)],
                 cwd=self.folder,
                 env=self.env,
                 stdout=log,
                 stderr=log,
-                **options,
             )
 
     @property
@@ -158,9 +169,9 @@ def sqlite_rows(path: Path, query: str, *values: object) -> list[tuple[Any, ...]
 
 
 @contextmanager
-def daemon(folder: Path, config: str, *, env: dict[str, str] | None = None) -> Iterator[Daemon]:
+def daemon(folder: Path, config: str, **options: Any) -> Iterator[Daemon]:
     """A running, ready daemon, killed at the end where it still runs."""
-    one = Daemon(folder, config, env=env)
+    one = Daemon(folder, config, **options)
     try:
         one.started()
         yield one
