@@ -70,7 +70,9 @@ class Seasonal(Condition):
     model: Literal["auto", "alps", "fourier"] = "auto"
     """alps: monthly series, trend and months; fourier: daily to ten-day series, trend and waves; auto: by cadence"""
     op: Comparison = ">"
+    """as in change"""
     value: float = Field(gt=0, le=1000)
+    """the bound, in standard deviations of a new value round its season"""
     years: int = Field(default=0, ge=0, le=30)
     """how far the baseline reaches back; 0: the whole history (alps), three years (fourier)"""
     pairs: int = Field(default=3, ge=2, le=4)
@@ -157,13 +159,15 @@ class Ifpa(Condition):
     """FAO's indicator of food price anomalies: is growth over three and twelve months unusual for this month?
 
     Use as a second opinion on monthly prices with at least five years of history; 0.5 moderately, 1 abnormally high.
-    Not alone: 8 to 16 % of ordinary months are beyond 1, more with few years. Unit: weighted deviations.
+    Not alone: with up to nine years behind it, 18 % of ordinary months lie above 1. Unit: weighted deviations.
     Formula and source: thresholds.kernels.ifpa.
     """
 
     kind: Literal["ifpa"] = "ifpa"
     op: Comparison = ">="
+    """as in change"""
     value: float = Field(default=1.0, gt=0, le=1000)
+    """the bound: 1 is abnormally high, 0.5 moderately high"""
     quarter_share: float = Field(default=0.4, ge=0, le=1)
     """share of the three-month part; the rest is the twelve-month part"""
     weights: Literal["linear", "equal"] = "linear"
