@@ -217,6 +217,24 @@ def test_dispersion_is_scipys_mad_and_its_history_is_that_of_earlier_days() -> N
     assert (found.points == 8).all()
 
 
+def test_the_history_of_dispersion_is_that_of_whole_days() -> None:
+    """Five points report at eight, three far dearer ones at noon: history is what was known at the end of each day."""
+    rng = np.random.default_rng(9)
+    values = np.array([5.0] * 4 + [5.5] + [9.0] * 3) * np.exp(rng.normal(0, 0.02, (40, 8)))
+    hours = np.where(np.arange(8) < 5, 8, 12)
+    panel = panel_of(values, time=(np.arange(40)[:, None] * DAY + hours * 3600).astype(float))
+    found = dispersion(panel, np.ones(len(panel), np.bool_), 5, 30, 10)
+    morning = median_abs_deviation(np.log(values[:, :5]), axis=1, scale="normal")
+    evening = median_abs_deviation(np.log(values), axis=1, scale="normal")
+    for d in (12, 39):
+        usual = np.exp(np.median(np.log(evening[max(0, d - 30) : d])))
+        at = panel.day - panel.day.min() == d
+        early = panel.time % DAY == 8 * 3600
+        np.testing.assert_allclose(found.times[at & early], max(morning[d], 0.005) / usual, rtol=2e-5)
+        np.testing.assert_allclose(found.times[at & ~early], evening[d] / usual, rtol=2e-5)
+        assert (found.n_used[at] == min(d, 30)).all()
+
+
 def test_prices_set_alike_are_half_a_percent_apart() -> None:
     """Identical prices for weeks, then one cent between two of them: not infinitely more than nothing."""
     values = np.full((40, 6), 5.0)
