@@ -218,7 +218,7 @@ def test_dispersion_is_scipys_mad_and_its_history_is_that_of_earlier_days() -> N
 
 
 def test_the_history_of_dispersion_is_that_of_whole_days() -> None:
-    """Five points report at eight, three far dearer ones at noon: history is what was known at the end of each day."""
+    """Five points report at eight, three far dearer ones at noon: history is what each day ended with."""
     rng = np.random.default_rng(9)
     values = np.array([5.0] * 4 + [5.5] + [9.0] * 3) * np.exp(rng.normal(0, 0.02, (40, 8)))
     hours = np.where(np.arange(8) < 5, 8, 12)
