@@ -41,8 +41,10 @@ def main(options: argparse.Namespace) -> int:
             log.info("%s: stopping; what is under way is finished or done again after the next start",
                      signal.Signals(number).name)  # fmt: skip
         left, why = app.scheduler.busy, app.must_stop
-    except (StoreError, AlreadyRunning, OSError) as error:
+    except (StoreError, AlreadyRunning) as error:
         raise UserError(str(error)) from error
+    except OSError as error:
+        raise UserError(f"{error.strerror or error}. Stop what is there, or choose another [web] port") from error
     log.info("stopped")
     code = 1 if why else 0
     if left:  # threads that hang would keep the process; all that counts is in the database
