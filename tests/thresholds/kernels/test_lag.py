@@ -166,3 +166,14 @@ def test_many_series_in_threads_give_the_same() -> None:
     found = lag_positions(panel, np.ones(len(panel), np.bool_), Lag.WEEK)
     place = np.tile(np.arange(length), n_series)
     assert (found == np.where(place >= 7, np.arange(len(panel)) - 7, -1)).all()
+
+
+def test_where_the_lunar_year_gives_way_the_scan_steps_back() -> None:
+    """Ten years of days: each finds the very day that it points to, also after targets that lay later."""
+    panel = panel_of(quotes([1.0] * 3650))
+    target = earlier(panel.day, Lag.LUNAR_YEAR)
+    found = lag_positions(panel, np.ones(3650, np.bool_), Lag.LUNAR_YEAR, 0)
+    inside = target >= panel.day[0]
+    assert (np.diff(target) < 0).sum() >= 5
+    np.testing.assert_array_equal(panel.day[found[inside]], target[inside])
+    assert (found[~inside] == -1).all()
