@@ -132,7 +132,7 @@ def fourier_scores(
     low = int(day.min())
     shape = Shape(waves(pairs), phase(np.arange(low, int(day.max()) + 1, dtype=np.int32)), low, 3 if festival else 0)
     good = usable & np.isfinite(y)
-    row = last_within(start, day.astype(np.int64), good)
+    row = last_within(start, day, good)
     over_series(
         start,
         lambda a, b: scan_fourier(

@@ -71,22 +71,36 @@ def phases(score: FloatArray) -> NDArray[np.int8]:
 
 def months_of(day: Day) -> IntArray:
     """int64[n]: months since January 1970 of civil days."""
-    return day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+    if not len(day):
+        return np.empty(0, np.int64)
+    low = int(day.min())
+    table = np.arange(low, int(day.max()) + 1).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+    found: IntArray = table[day - low]  # days are few beside observations
+    return found
 
 
-def last_within(start: IntArray, span: IntArray, good: BoolArray) -> BoolArray:
+def last_within(start: IntArray, span: IntArray | Day, good: BoolArray) -> BoolArray:
     """bool[n]: the last good observation of its `span` (a day, a month) in its series: one row of a regression.
 
     What comes later in the span replaces what came before; nothing is used before its span is over, so this does
     not look ahead.
     """
-    places = np.flatnonzero(good)
     row = np.zeros(len(good), np.bool_)
-    if len(places):
-        series = np.searchsorted(start, places, "right")
-        last = np.append((np.diff(series) != 0) | (np.diff(span[places]) != 0), True)
-        row[places[last]] = True
+    over_series(start, lambda a, b: scan_rows(start, span, good, row, a, b))
     return row
+
+
+@compiled
+def scan_rows(start: IntArray, span: IntArray | Day, good: BoolArray, row: BoolArray, first: int, last: int) -> None:
+    for s in range(first, last):
+        newest = -1
+        for i in range(start[s], start[s + 1]):
+            if good[i]:
+                if newest >= 0:
+                    row[newest] = span[newest] != span[i]
+                newest = i
+        if newest >= 0:
+            row[newest] = True
 
 
 def alps_scores(
