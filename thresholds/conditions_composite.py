@@ -47,9 +47,13 @@ class HpGap(Condition):
 
     kind: Literal["hp_gap"] = "hp_gap"
     op: Comparison = ">"
+    """as in change"""
     above: float | None = None
+    """bound of the gap upwards, in the unit of the series"""
     below: float | None = None
+    """bound of the gap downwards, usually negative"""
     smoothing: float = Field(default=400_000.0, gt=0, le=1e12)
+    """lambda of the filter; 400,000 for quarters"""
     least: int = Field(default=40, ge=8, le=400)
     """readings before there is a trend: ten years by quarter"""
 
@@ -88,7 +92,7 @@ class HpGap(Condition):
             value=view.panel.value[at],
             expected=trend,
             scale=np.full(len(at), np.nan),
-            score=score,
+            score=score - bound,
             threshold=np.full(len(at), bound),
             limit=trend + bound,
             unit=texts("", at),
@@ -115,12 +119,17 @@ class RatioOf(Condition):
     published: tuple[str, ...] = ()
     """items that are this ratio already, as published: their values are taken as they are"""
     denominator: tuple[str, ...] = Field(min_length=1)
+    """whole names of items by which is divided"""
     numerator_channels: tuple[str, ...] = ()
+    """if given, series of these channels only"""
     denominator_channels: tuple[str, ...] = ()
     """if given, series of these channels only"""
     op: Comparison = ">"
+    """as in change"""
     above: float | None = None
+    """bound for the rise, 9 for 9:1"""
     below: float | None = None
+    """bound for the fall"""
     max_age: Duration = Field(default="10d", validate_default=True)
     """oldest age of the denominator"""
 
@@ -151,7 +160,7 @@ class RatioOf(Condition):
 
             over = self.series_of(view, self.numerator, self.numerator_channels)
             under = self.series_of(view, self.denominator, self.denominator_channels)
-            found = ratios(view.panel, view.usable, over, under, days)
+            found = ratios(view.panel, view.real, over, under, days)
             for s in self.series_of(view, self.published, ()):
                 here = slice(int(view.panel.start[s]), int(view.panel.start[s + 1]))
                 found.ratio[here], found.divisor[here], found.n_used[here] = view.panel.value[here], 1.0, 1

@@ -39,6 +39,7 @@ class Surge(Condition):
 
     kind: Literal["surge"] = "surge"
     alpha: float = Field(default=0.001, gt=0, le=0.05)
+    """chance of a false alarm per report and direction"""
     years: int = Field(default=5, ge=3, le=10)
     """earlier years looked at, at most; with fewer than 3 only the newest periods are"""
     neighbours: int = Field(default=3, ge=1, le=6)
@@ -112,16 +113,20 @@ class Multiple(Condition):
     """A count that is a multiple of what is usual on that weekday, and at least so many.
 
     Use where there is too little history for a surge, or where a plain rule is wanted that everybody can check. Not
-    for small counts alone: at a usual 2 a day, twice as many come by chance every tenth day; `at_least` is there for
+    for small counts alone: at a usual 2 a day, twice as many come by chance every seventh day; `at_least` is for
     that. usual = median of the newest `weeks` counts of the same weekday; series by week or month: of the newest
     counts. Rises only. Source: proposal of this project (THRESHOLDS 8, 13: no plan gives a number).
     """
 
     kind: Literal["multiple"] = "multiple"
     times: float = Field(default=2.0, gt=1, le=1000)
+    """so many times what is usual"""
     at_least: float = Field(default=5.0, ge=0)
+    """and at least so many cases"""
     weeks: int = Field(default=8, ge=3, le=60)
+    """counts of the same weekday behind what is usual, at most; four are enough"""
     op: Comparison = ">="
+    """as in change"""
 
     def usual(self, view: View) -> tuple[FloatArray, IntArray]:
         key = ("weekday_medians", self.weeks)

@@ -57,15 +57,21 @@ class Forecast(Condition):
 
     kind: Literal["forecast"] = "forecast"
     horizon: int = Field(default=5, ge=1, le=60)
+    """within so many readings"""
     above: float | None = None
+    """level for the rise, in the unit of the series"""
     below: float | None = None
+    """level for the fall"""
     percent: float | None = Field(default=None, gt=0, le=100_000)
     """change from the present value, instead of levels"""
     chance: float = Field(default=0.5, gt=0, lt=1)
+    """bound of the chance, 0.5 for one in two"""
     season: int = Field(default=0, ge=0, le=400)
     """readings of one season: 12 for months, 7 for days, 0 for none"""
     window: int = Field(default=250, ge=20, le=2000)
+    """past forecasts whose errors are used, at most"""
     least: int = Field(default=40, ge=10, le=2000)
+    """fewest of them: with fewer the answer is unknown"""
 
     @model_validator(mode="after")
     def one_bound(self) -> Forecast:

@@ -141,6 +141,7 @@ def strength(one: RuleHits) -> FloatArray:
         return np.ones(len(one.at))
     with np.errstate(divide="ignore", invalid="ignore"):
         times = np.abs(measured.score / measured.threshold)
+    times = np.where(measured.unit == "", 1 + times, times)  # a distance from a level, zero at the level itself
     return np.where(np.isfinite(times), np.minimum(times, LEVEL - 1), 1.0)
 
 

@@ -57,8 +57,9 @@ class Rule(Settings):
     level: int = Field(default=0, ge=0, le=9)
     """the level in the source's own scheme, 1 the lowest: a hit of a higher one is news within an open flag"""
     valid_from: date | None = None
+    """first day whose observations it judges; the pack may set a later one"""
     valid_until: date | None = None
-    """days, both included, on which observations are judged by this rule; the pack may set narrower ones"""
+    """last day whose observations it judges; the pack may set an earlier one"""
     ease: float = Field(default=0.9, gt=0, le=1)
     """the share of the threshold that keeps an open flag open (hysteresis)"""
     when: AnyCondition

@@ -9,7 +9,7 @@ import pytest
 from tests.thresholds.build import shipped
 from thresholds.conditions import KINDS
 from thresholds.model import NO_GRADE, Grade
-from thresholds.plan import Policy, load_policy, with_one_pack
+from thresholds.plan import SHIPPED, Policy, load_policy, with_one_pack
 from thresholds.settings import Fault
 
 BAD = Path(__file__).parents[1] / "data" / "bad_plans"
@@ -133,7 +133,8 @@ def test_a_pack_that_is_off_is_not_held_against_a_plan(tmp_path: Path) -> None:
 
 def test_what_is_shipped_loads_without_a_fault() -> None:
     """Packs 1, 2 and the statistical watch are on, the ladder is off (THRESHOLDS 8)."""
-    assert [p.id for p in shipped().packs] == ["ndrc-report", "stat-robust", "zj2004-cumulative"]
+    on = ["complaints-12315", "ndrc-report", "pork2021", "stat-robust", "subsidy-cpi", "zj2004-cumulative"]
+    assert [p.id for p in shipped().packs] == on
     assert "ladder-30-50-100" in [p.id for p in shipped(("ladder-30-50-100",)).packs]
     assert sorted(shipped().plans) == ["finance", "price"]
 
@@ -214,11 +215,12 @@ def test_choices_of_the_installation_are_checked(tmp_path: Path) -> None:
         disable=["stat-robust"],
         shown="my.toml",
     )
+    packs = sorted(p.stem for p in SHIPPED.glob("*.toml") if 'kind = "rules"' in p.read_text("utf-8"))
     assert {f.key: f.remedy for f in faults if isinstance(f, Fault)} == {
         "detection.plan_folders": "Correct the path",
         "detection.plans[2]": "Keep one plan per domain",
         "detection.plans[3]": "Known plans: finance-luohe, price-daqing, price-other",
         "detection.enable": "Remove it from one of the lists",
-        "detection.enable[1]": "Known packs: ladder-30-50-100, ndrc-report, stat-robust, zj2004-cumulative",
+        "detection.enable[1]": f"Known packs: {', '.join(packs)}",
     }
     assert {f.file for f in faults} == {"my.toml"}

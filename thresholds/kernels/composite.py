@@ -25,8 +25,8 @@ from thresholds.panel import DAY, Day, Panel
 LAMBDA = 400_000.0
 MOST_READINGS = 400
 """Readings of a trend at most: a hundred years by quarter, beyond which earlier ones weigh nothing."""
-HOLE = 1.6
-"""An interval so many times the usual one is a hole: the trend begins anew after it."""
+HOLE = 2.6
+"""An interval so many times the usual one is a hole, after which the trend begins anew: one may be missing."""
 
 
 @lru_cache(maxsize=1024)

@@ -42,7 +42,9 @@ SEASONAL = 2
 """Models with a season: as a season ago; the same, moved to the present level."""
 JURY = 3
 """Best models whose chances are averaged: one alone is too sure of itself where its errors hang together."""
-PEER = 1.1
+SIMPLE = 0.95
+"""What the errors of "stays as it is" are multiplied with in the choice: others must be clearly better."""
+PEER = 1.02
 """A model whose errors are greater than the best one's by more than this has no say."""
 FADING = 0.995
 """What an error of a model weighs a reading later, when the best one is chosen."""
@@ -170,9 +172,11 @@ def scan_forecasts(
             count = min(paths, window)
             if count < least:
                 continue
-            jury = np.argsort(total)[:JURY]
+            judged = total.copy()
+            judged[0] *= SIMPLE
+            jury = np.argsort(judged)[:JURY]
             best = jury[0]
-            jury = jury[total[jury] <= PEER * total[best]]
+            jury = jury[judged[jury] <= PEER * judged[best]]
             n_used[i] = count
             end = expected[i] = made[best, origin, horizon - 1]
             if rank < 0.5:
