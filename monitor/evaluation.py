@@ -93,7 +93,10 @@ class Evaluation:
                 some = items[first : first + ITEMS_AT_ONCE]
                 chosen = [marks[p] for item in some for p in by_item[item]]
                 since = {item: min(marks[p].since_at for p in by_item[item]) for item in some}
-                changes += self.evaluate_items(some, since, chosen, now)
+                # a ratio of two items is news for both, whichever of them was reported
+                related = self.policy.together(some, self.memory.by_item) - set(some)
+                since |= dict.fromkeys(related, min(since.values()))
+                changes += self.evaluate_items(sorted(since), since, chosen, now)
             return changes
 
     def evaluate_items(
