@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import IntFlag, StrEnum
+from enum import IntEnum, IntFlag, StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,6 +145,16 @@ class Mark(IntFlag):
     """a reviewer judged it a data error: out of baselines, never tested"""
     EXPECTED = 4
     """a reviewer judged the move expected (holiday, policy): out of baselines"""
+
+
+class Doubt(IntEnum):
+    """Why a value is suspected."""
+
+    NONE = 0
+    NONPOSITIVE = 1
+    FACTOR = 2
+    JIN = 3
+    CONFLICT = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,16 +45,6 @@ class Status(IntEnum):
     """a reviewer judged it a data error"""
 
 
-class Doubt(IntEnum):
-    """Why a value is suspected."""
-
-    NONE = 0
-    NONPOSITIVE = 1
-    FACTOR = 2
-    JIN = 3
-    CONFLICT = 4
-
-
 @dataclass(frozen=True)
 class Gate:
     """Per observation: status and doubt (uint8); for doubtful ones the level before, median of five (else NaN)."""

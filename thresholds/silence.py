@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from thresholds.catalogue import Classified
 from thresholds.grading import flag_id, utc
 from thresholds.kernels.jit import compiled, over_series
-from thresholds.model import NO_GRADE, BoolArray, Direction, Finding, Flag, IntArray, Kind
+from thresholds.model import NO_GRADE, BoolArray, Direction, Doubt, Finding, Flag, IntArray, Kind
 from thresholds.panel import DAY, Panel
 from thresholds.plan import Policy
-from thresholds.quality import Doubt, Gate, Status
+from thresholds.quality import Gate, Status
 from thresholds.wording import Shown, data_reason, number, silence_reason
 
 WHOLE_POINT = 3

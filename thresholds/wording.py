@@ -6,8 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from thresholds.model import Direction
-from thresholds.quality import Doubt
+from thresholds.model import Direction, Doubt
 
 if TYPE_CHECKING:  # for annotations only: these import this module's users
     from thresholds.conditions import Measured

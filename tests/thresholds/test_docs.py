@@ -9,8 +9,8 @@ import pytest
 
 from tests.thresholds import false_alarms, plans_doc
 from thresholds.conditions import KINDS
+from thresholds.model import Doubt
 from thresholds.plan import load_policy
-from thresholds.quality import Doubt
 
 DOCS = Path(__file__).parents[2] / "docs"
 DETECTORS = (DOCS / "detectors.md").read_text("utf-8")

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.thresholds.build import found, panel_of, policy_of, quotes, rule, shipped, shipped_catalogue
-from thresholds.model import Kind, Mark, Observation
+from thresholds.model import Doubt, Kind, Mark, Observation
 from thresholds.panel import Panel
-from thresholds.quality import Doubt, Gate, Status, gate
+from thresholds.quality import Gate, Status, gate
 
 STEADY = [3.2, 3.3, 3.2, 3.25, 3.3, 3.2]
 
