@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from importlib import import_module
 from pathlib import Path
@@ -69,7 +69,7 @@ def add_tokens(parser: argparse.ArgumentParser) -> None:
     create = actions.add_parser("create", help="make a token; it is shown once")
     create.add_argument("name", help="what uses it; names the source of what is pushed with it")
     create.add_argument("--scope", action="append", required=True, dest="scopes", help="may be given several times")
-    create.add_argument("--days", type=int, help="days until it expires (default: never)")
+    create.add_argument("--days", type=from_1_to(36_500), help="days until it expires (default: never)")
     actions.add_parser("list", help="all tokens, without the tokens themselves")
     revoke = actions.add_parser("revoke", help="make a token useless")
     revoke.add_argument("name")
@@ -78,21 +78,23 @@ def add_tokens(parser: argparse.ArgumentParser) -> None:
 def add_roster(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True)
     show = actions.add_parser("show", help="who is on duty now and in the days ahead, and gaps")
-    show.add_argument("--days", type=int, default=7)
+    show.add_argument("--days", type=from_1_to(3_660), default=7, help="how many days ahead (default: 7)")
     person = actions.add_parser("add-person", help="somebody who can be on duty")
     person.add_argument("name")
     contact = actions.add_parser("add-contact", help="a way to reach a person")
     contact.add_argument("name")
     contact.add_argument("channel", help="name of a configured channel")
     contact.add_argument("address")
-    contact.add_argument("--priority", type=int, default=1, help="1 is used first")
+    contact.add_argument("--priority", type=from_1_to(99), default=1, help="1 is used first")
     shift = actions.add_parser("add-shift", help="when a person is on duty")
     shift.add_argument("name")
     shift.add_argument("duty", choices=("monitoring", "technical"))
     shift.add_argument("start", help="2026-01-05T08:00, in the zone of the installation")
     shift.add_argument("end")
     for name, what in (("remove-contact", "number of the contact"), ("remove-shift", "number of the shift")):
-        actions.add_parser(name, help=f"by its {what}, as `show` lists it").add_argument("number", type=int)
+        actions.add_parser(name, help=f"by its {what}, as `show` lists it").add_argument(
+            "number", type=from_1_to(2**53)
+        )
     for name in ("activate", "deactivate"):
         actions.add_parser(name, help="switch a person on or off").add_argument("name")
 
@@ -104,12 +106,25 @@ def day(text: str) -> date:
         raise argparse.ArgumentTypeError(f"{text!r} is not a day, write it as 2026-01-31") from None
 
 
+def from_1_to(most: int) -> Callable[[str], int]:
+    """A whole number within bounds, as an argument's type."""
+
+    def whole(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or len(text) > 20 or not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {most}")
+        return int(text)
+
+    return whole
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit code."""
-    options = build_parser().parse_args(arguments)
-    work = import_module(COMMANDS[options.command][1])
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    if options.command == "replay" and options.begin and options.until and options.begin > options.until:
+        parser.error(f"--from {options.begin} is after --to {options.until}")
     try:
-        code: int = work.main(options)
+        code: int = import_module(COMMANDS[options.command][1]).main(options)
         sys.stdout.flush()
     except UserError as error:
         print(f"monitor {options.command}: {error}", file=sys.stderr)
@@ -120,4 +135,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output went away (`| head`)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        if os.environ.get("MONITOR_TRACE"):
+            raise
+        print(
+            f"monitor {options.command}: a fault in the program ({type(error).__name__}: {error}). Please report it;"
+            " with MONITOR_TRACE=1 in the environment the same command shows where it is",
+            file=sys.stderr,
+        )
+        return 1
     return code

@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from collectors.base import SourceOptions, StoredCounts
-from collectors.sheet import SheetError, read_sheet
+from collectors.sheet import SheetError, SheetResult, read_sheet
 from collectors.sheet_rejects import rejects_path, write_rejects
+from monitor.cli import UserError
 from monitor.commands.common import database, load, progress
 from monitor.store import observations
 from monitor.store.database import Database
@@ -21,30 +22,51 @@ from monitor.store.errors import StoreError
 
 SOME_REJECTED = 3
 FAILED = 1
+WORSE = (0, SOME_REJECTED, FAILED)
+"""exit codes, the worst last"""
 
 
 def main(options: argparse.Namespace) -> int:
     config, _ = load(options.config)
+    if not options.source.strip() or not options.source.isprintable():
+        raise UserError("the name of the source is empty or cannot be shown; write a short name on one line")
     lender = next((s for s in config.source if s.name == options.source), None)
     code = 0
     with database(config) as db:
         for path in options.files:
             try:
-                counts, reasons = import_file(db, path, options.source, lender, config.installation.timezone)
+                result, counts = import_file(db, path, options.source, lender, config.installation.timezone)
+                reasons = Counter(r.reason for r in result.rejects)
             except (SheetError, OSError, StoreError) as error:
-                say_failed(path, str(error), options.json)
+                why = f"{error.strerror or error}" if isinstance(error, OSError) else str(error)
+                say_failed(path, why, options.json)
                 code = FAILED
                 continue
             say(path, counts, reasons, options.json)
-            if counts.rejected and code == 0:
-                code = SOME_REJECTED
+            if result.rejects:
+                code = max(code, SOME_REJECTED, key=WORSE.index) if report(path, result) else FAILED
     return code
+
+
+def report(path: Path, result: SheetResult) -> bool:
+    """Write FILE.rejects.csv; says so where that is not possible: the other rows are stored all the same."""
+    target = rejects_path(path)
+    try:
+        write_rejects(target, result.rejects, result.header.names)
+    except OSError as error:
+        print(
+            f"monitor import: {path}: the accepted rows were stored, but {target} cannot be written"
+            f" ({error.strerror}). Let this user write there and import the file again: nothing is stored twice",
+            file=sys.stderr,
+        )
+        return False
+    return True
 
 
 def import_file(
     db: Database, path: Path, source: str, lender: SourceOptions | None, zone: str
-) -> tuple[StoredCounts, Counter[str]]:
-    """Read and store one file; rejected rows go to FILE.rejects.csv. Raises SheetError, StoreError, OSError."""
+) -> tuple[SheetResult, StoredCounts]:
+    """Read and store one file. Raises SheetError, StoreError, OSError; then nothing of it was stored."""
     columns: Mapping[str, str] = lender.columns if lender else {}
     defaults: Mapping[str, str] = lender.defaults if lender else {}
     with progress(path.name, path.stat().st_size) as advance:
@@ -59,9 +81,7 @@ def import_file(
     added = observations.add(
         db, result.batch, source=source, name=path.name, now=datetime.now(UTC), rejects=result.rejects
     )
-    if result.rejects:
-        write_rejects(rejects_path(path), result.rejects, result.header.names)
-    return added.counts, Counter(r.reason for r in result.rejects)
+    return result, added.counts
 
 
 def say(path: Path, counts: StoredCounts, reasons: Counter[str], as_json: bool) -> None:
@@ -78,4 +98,4 @@ def say(path: Path, counts: StoredCounts, reasons: Counter[str], as_json: bool) 
 def say_failed(path: Path, error: str, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"file": str(path), "error": error}, ensure_ascii=False))
-    print(f"monitor import: {path}: {error}. Nothing of this file was stored", file=sys.stderr)
+    print(f"monitor import: nothing of {path} was stored: {error}", file=sys.stderr)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -73,7 +74,7 @@ def only_plan(policy: Policy, wanted: str) -> Policy:
     if plan is None and found is not None:
         plan = next(iter(found.plans.values()))
     if plan is None:
-        raise UserError(shown(faults))
+        raise UserError("; ".join(f"--plan: {fault.problem}. {fault.remedy}" for fault in faults))
     packs = tuple(p for p in policy.packs if p.domain in ("any", plan.domain))
     return replace(policy, plans={plan.domain: plan}, packs=packs)
 
@@ -86,13 +87,21 @@ def read_all(files: Sequence[Path], zone: str) -> tuple[ObservationBatch, Marks 
         try:
             with progress(path.name, path.stat().st_size) as advance:
                 result = read_sheet(path, name=path.name, timezone=zone, progress=advance)
-        except (SheetError, OSError) as error:
-            raise UserError(f"{path}: {error}") from error
+        except SheetError as error:
+            raise UserError(str(error)) from error
+        except OSError as error:
+            raise UserError(f"{path} cannot be read ({error.strerror})") from error
         batches.append(result.batch)
-        rejects[path.name] = list(result.rejects)
+        rejects[free_name(path, rejects)] = list(result.rejects)
     if len(batches) == 1:
         return batches[0], None, rejects
     return *joined(batches), rejects
+
+
+def free_name(path: Path, taken: Collection[str]) -> str:
+    """The file's name for the reject report; its whole path, or that with a number, where the name is taken."""
+    names = chain((path.name, str(path)), (f"{path} ({n})" for n in count(2)))
+    return next(name for name in names if name not in taken)
 
 
 def joined(batches: Sequence[ObservationBatch]) -> tuple[ObservationBatch, Marks]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from monitor.auth import Scope
 from monitor.cli import UserError
@@ -18,23 +20,27 @@ def main(options: argparse.Namespace) -> int:
         try:
             if options.action == "create":
                 expires = now + timedelta(days=options.days) if options.days is not None else None
-                print(tokens.create(db, options.name, scopes_of(options.scopes), now, expires))
+                print(tokens.create(db, options.name, scopes_of(options.scopes), now, expires).secret)
+                print("It is shown this once: put it where its user finds it.", file=sys.stderr)
             elif options.action == "revoke":
-                tokens.revoke(db, options.name, now)
+                if not tokens.revoke(db, options.name, now):
+                    raise UserError(f"there is no token {options.name!r} that works; `monitor tokens list` shows all")
                 print(f"revoked: {options.name}")
             else:
                 for one in tokens.list_tokens(db):
-                    state = (
-                        "revoked"
-                        if one.revoked_at
-                        else "expired"
-                        if one.expires_at and one.expires_at <= now
-                        else "valid"
-                    )
-                    print(f"{one.name}\t{state}\t{' '.join(one.scopes)}\tmade {one.created_at:%Y-%m-%d}")
-        except ValueError as error:
+                    print(shown(one, now, config.zone))
+        except (ValueError, tokens.TokenExists) as error:
             raise UserError(str(error)) from error
     return 0
+
+
+def shown(one: tokens.TokenInfo, now: datetime, zone: ZoneInfo) -> str:
+    """One line: name, state, scopes, days."""
+    state = "revoked" if one.revoked_at else "valid" if one.works(now) else "expired"
+    until = f", until {one.expires_at.astimezone(zone):%Y-%m-%d}" if one.expires_at else ""
+    return (
+        f"{one.name}\t{state}\t{' '.join(sorted(one.scopes))}\tmade {one.created_at.astimezone(zone):%Y-%m-%d}{until}"
+    )
 
 
 def scopes_of(given: list[str]) -> list[str]:

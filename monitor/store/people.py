@@ -19,6 +19,7 @@ from monitor.store.text import is_storable, moment, seconds
 
 NAME_LENGTH = 80
 ADDRESS_LENGTH = 300
+FIRST_YEAR, LAST_YEAR = 2000, 2200
 
 
 class PeopleError(Exception):
@@ -115,6 +116,11 @@ def add_shift(db: Database, person_id: int, duty: str, start: datetime, end: dat
         if at.tzinfo is None:
             raise PeopleError(
                 "times", f"{at.isoformat()} has no time zone; write it with one, as in 2026-01-05T08:00+08:00"
+            )
+    for at in (start, end):
+        if not FIRST_YEAR <= at.year <= LAST_YEAR:
+            raise PeopleError(
+                "times", f"the year {at.year} cannot be meant; write one from {FIRST_YEAR} to {LAST_YEAR}"
             )
     if seconds(end) <= seconds(start):
         raise PeopleError("times", "the shift does not end after it starts; exchange or correct the two times")
