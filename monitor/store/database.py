@@ -15,10 +15,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -26,6 +26,9 @@ from monitor.store.bulk import Bulk
 from monitor.store.errors import StoreError, explained, translated
 from monitor.store.lock import AlreadyRunning, Keep, file_lock, server_lock
 from monitor.store.migrate import bring_up_to_date
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
 
 __all__ = ["AlreadyRunning", "Database", "StoreError", "daemon_lock", "open_database"]
 
@@ -163,9 +166,13 @@ def parse_url(url: str | URL) -> URL:
     return parsed
 
 
-def insert_into(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+def insert_into(connection: Connection, table: Table) -> sqlite.Insert | PostgresInsert:
     """An INSERT that knows ON CONFLICT; both dialects spell it alike."""
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # a tenth of a second at start that SQLite does not need
+
+    return postgresql.insert(table)
 
 
 def to_json(value: object) -> str:

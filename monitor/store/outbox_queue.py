@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, insert, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from alerts.notify import NewNotification, Target
 from alerts.outbox import State
 from monitor.schema import notification
 from monitor.schema import notification_flag as link
 from monitor.store import outbox_needed as needed
+from monitor.store.database import insert_into
 from monitor.store.text import seconds, storable
 
 CHUNK = 500
@@ -48,7 +48,6 @@ def _enqueue_one(connection: Connection, new: NewNotification) -> bool:
 
 def _insert(connection: Connection, new: NewNotification, key: str) -> int | None:
     """The new row's id, or None where the key exists."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     values = {
         "key": key,
         "flag_id": new.flag_id,
@@ -66,7 +65,7 @@ def _insert(connection: Connection, new: NewNotification, key: str) -> int | Non
         "state": State.PENDING.value,
         "ack_hash": new.ack_hash,
     }
-    statement = dialect.insert(notification).values(values).on_conflict_do_nothing(index_elements=["key"])
+    statement = insert_into(connection, notification).values(values).on_conflict_do_nothing(index_elements=["key"])
     made: int | None = connection.execute(statement.returning(notification.c.id)).scalar()
     return made
 
