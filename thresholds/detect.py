@@ -138,7 +138,9 @@ def apply_rules(policy: Policy, points: View, wide: View, zone: tzinfo, result: 
         for rule in pack.rules:
             view = wide if rule.scope == "area" else points
             try:
-                found += hits_of(rule, pack, view, in_force(rule, pack, view, zone))
+                valid = in_force(rule, pack, view, zone)
+                if valid.any():  # a rule for classes that are not here costs nothing
+                    found += hits_of(rule, pack, view, valid)
             except Exception as error:  # noqa: BLE001  # one bad rule must not silence the others
                 result.failed[rule.id] = f"{type(error).__name__}: {error}"
     return found
