@@ -12,7 +12,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Annotated, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,9 @@ from thresholds.catalogue import Measure
 from thresholds.model import BoolArray, Direction, FloatArray, IntArray
 from thresholds.settings import Duration, Settings
 from thresholds.view import View
+
+if TYPE_CHECKING:
+    from thresholds.kernels.robust import RobustScores
 
 Truth = NDArray[np.int8]
 Texts = NDArray[np.object_]
@@ -208,8 +211,12 @@ class Score(Condition):
             )
         return self
 
+    def scores(self, view: View, ease: float) -> RobustScores:
+        """Exact where they can matter. One scan serves the threshold and its easing down to one half."""
+        return view.scores(self.window, self.least, self.over, self.value / 2 if ease >= 0.5 else 0.0)
+
     def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
-        scores = view.scores(self.window, self.least, self.over).score
+        scores = self.scores(view, ease).score
         found = compare(sign(direction) * scores, self.op, self.value * ease)
         if self.percent:
             step, _ = view.steps(self.over)
@@ -219,7 +226,7 @@ class Score(Condition):
         return found
 
     def measure(self, view: View, at: IntArray, direction: Direction) -> Measured:
-        scores = view.scores(self.window, self.least, self.over)
+        scores = self.scores(view, 1.0)
         median, scale = scores.median[at], scores.scale[at]
         return Measured(
             value=view.panel.value[at],

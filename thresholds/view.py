@@ -192,13 +192,15 @@ class View:
                 led = np.where(self.measure_is(measure)[at], way, led)
         return led
 
-    def scores(self, window: int, least: int, over: int = 1) -> RobustScores:
-        """Robust scores of the steps over `over` readings."""
-        key = ("scores", window, least, over)
+    def scores(self, window: int, least: int, over: int = 1, exact_above: float = 0.0) -> RobustScores:
+        """Robust scores of the steps over `over` readings; those below `exact_above` may be bounds (see there)."""
+        key = ("scores", window, least, over, exact_above)
         if key not in self.cache:
             step, floor = self.steps(over)
             tested_step = np.where(self.tested | self.usable, step, np.nan)
             from thresholds.kernels.robust import robust_scores
 
-            self.cache[key] = robust_scores(self.panel.start, tested_step, self.usable, floor, window, least)
+            self.cache[key] = robust_scores(
+                self.panel.start, tested_step, self.usable, floor, window, least, exact_above
+            )
         return cast("RobustScores", self.cache[key])

@@ -33,7 +33,13 @@ class RobustScores:
 
 
 def robust_scores(
-    start: IntArray, step: FloatArray, usable: BoolArray, floor: FloatArray, window: int = 60, least: int = 12
+    start: IntArray,
+    step: FloatArray,
+    usable: BoolArray,
+    floor: FloatArray,
+    window: int = 60,
+    least: int = 12,
+    exact_above: float = 0.0,
 ) -> RobustScores:
     """Score every step against those before it in its series.
 
@@ -42,13 +48,27 @@ def robust_scores(
     usable  bool[n], which steps may serve as baseline (a suspected error may not)
     floor   float64[n], least scale, in the unit of the steps
     least   fewest steps in the baseline: with fewer the score is NaN, never "normal"
+    exact_above   scores of this size and more are exact; a smaller one may be given as the bound that floor and SD
+                  alone set, which is below this too: most steps are small, and their MAD need not be looked for
     """
     n = len(step)
     scores = RobustScores(np.full(n, nan), np.full(n, nan), np.full(n, nan), np.zeros(n, np.int64))
     over_series(
         start,
         lambda a, b: scan_scores(
-            start, step, usable, floor, window, least, scores.score, scores.median, scores.scale, scores.n_used, a, b
+            start,
+            step,
+            usable,
+            floor,
+            window,
+            least,
+            exact_above,
+            scores.score,
+            scores.median,
+            scores.scale,
+            scores.n_used,
+            a,
+            b,
         ),
     )
     return scores
@@ -62,6 +82,7 @@ def scan_scores(
     floor: FloatArray,
     window: int,
     least: int,
+    exact_above: float,
     score: FloatArray,
     median: FloatArray,
     scale: FloatArray,
@@ -84,10 +105,11 @@ def scan_scores(
                 middle = ordered[count // 2]
                 if count % 2 == 0:
                     middle = 0.5 * (middle + ordered[count // 2 - 1])
-                spread = median_distance(ordered, count, middle)
                 mean = total / count
                 deviation = sqrt(max(squares / count - mean * mean, 0.0))
-                width = max(max(CONSISTENT * spread, SD_SHARE * deviation), floor[i])
+                width = max(SD_SHARE * deviation, floor[i])
+                if abs(x - middle) >= exact_above * width:
+                    width = max(width, CONSISTENT * median_distance(ordered, count, middle))
                 median[i] = middle
                 scale[i] = width
                 n_used[i] = count
