@@ -13,10 +13,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urljoin, urlsplit
 
-import httpx
 from pydantic import Field, field_validator, model_validator
 
 from collectors.base import CollectError, SourceOptions
@@ -26,6 +25,9 @@ from collectors.redact import Secrets
 from collectors.retry import Backoff, Random, RetryableError, Sleep, parse_retry_after, retrying
 from thresholds.settings import Duration, Secret, Settings
 
+if TYPE_CHECKING:  # loaded when a source is first asked, not at start
+    import httpx
+
 # httpx logs every URL with its parameters, secrets included; our own log lines say what was asked.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
@@ -34,7 +36,7 @@ AGENT = "price-risk-monitor"
 MAX_ERROR_BODY = 65_536
 """bytes read of an answer with an error status"""
 
-Transport = Callable[[ssl.SSLContext, str], httpx.BaseTransport]
+Transport = Callable[[ssl.SSLContext, str], "httpx.BaseTransport"]
 """makes the transport of one fetch from the TLS settings and the proxy URL ('' = none)"""
 
 
@@ -126,6 +128,8 @@ class Answer:
 
 
 def make_transport(context: ssl.SSLContext, proxy: str) -> httpx.BaseTransport:
+    import httpx
+
     return httpx.HTTPTransport(verify=context, proxy=proxy or None, trust_env=False)
 
 
@@ -143,6 +147,8 @@ class SourceClient:
         random: Random,
         transport: Transport = make_transport,
     ) -> None:
+        import httpx
+
         self.options, self.now, self.deadline = options, now, deadline
         self._sleep, self._random = sleep, random
         self.secrets = Secrets(base)
@@ -205,12 +211,16 @@ class SourceClient:
 
     def without_secrets(self, url: str) -> str:
         """`url` without the parameters that are secrets, for keeping it in the cursor."""
+        import httpx
+
         parsed = httpx.URL(url)
         for key in self._params:
             parsed = parsed.copy_remove_param(key)
         return self.secrets.redact(str(parsed))
 
     def _follow(self, request: Request) -> Answer:
+        import httpx
+
         url = httpx.URL(request.url)
         for key, value in request.params.items():
             url = url.copy_set_param(key, value)
@@ -244,6 +254,8 @@ class SourceClient:
 
     def _send(self, url: httpx.URL, request: Request) -> tuple[Answer, str]:
         """One exchange: the answer, and the location where it is a redirect."""
+        import httpx
+
         if self.deadline.expired:
             raise self._late()
         try:
@@ -317,6 +329,8 @@ def tls_context(options: ClientOptions, base: Path) -> ssl.SSLContext:
 
 def failure(error: Exception) -> CollectError:
     """What httpx raised, in our words."""
+    import httpx
+
     chain: BaseException | None = error
     while chain is not None:
         if isinstance(chain, ssl.SSLCertVerificationError):

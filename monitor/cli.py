@@ -6,12 +6,14 @@ Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 done but some rows were rejec
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
 from datetime import date
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 COMMANDS = {
     "run": ("run the daemon", "monitor.commands.run"),
@@ -117,6 +119,17 @@ def from_1_to(most: int) -> Callable[[str], int]:
     return whole
 
 
+def loaded(name: str) -> ModuleType:
+    """A module, without looking for garbage meanwhile: what modules hold stays, and looking through it again and
+    again is a third of the time that they take to load."""
+    gc.disable()
+    try:
+        return import_module(name)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit code."""
     parser = build_parser()
@@ -124,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "replay" and options.begin and options.until and options.begin > options.until:
         parser.error(f"--from {options.begin} is after --to {options.until}")
     try:
-        code: int = import_module(COMMANDS[options.command][1]).main(options)
+        code: int = loaded(COMMANDS[options.command][1]).main(options)
         sys.stdout.flush()
     except UserError as error:
         print(f"monitor {options.command}: {error}", file=sys.stderr)

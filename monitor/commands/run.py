@@ -11,7 +11,7 @@ import sys
 from datetime import UTC, datetime
 from queue import SimpleQueue
 
-from monitor.cli import UserError
+from monitor.cli import UserError, loaded
 from monitor.commands.common import load
 from monitor.config_model import Config, Logging
 from monitor.store.errors import StoreError
@@ -23,14 +23,14 @@ log = logging.getLogger("monitor")
 def main(options: argparse.Namespace) -> int:
     config, policy = load(options.config)
     set_up_logging(config.logging)
-    from monitor.app import running
+    app_module = loaded("monitor.app")
     from monitor.evaluation import public_url
 
     signals: SimpleQueue[int] = SimpleQueue()  # its put is safe within a signal handler
     for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(each, lambda n, _: signals.put(n))
     try:
-        with running(config, policy) as app:
+        with app_module.running(config, policy) as app:
             app.on_must_stop = lambda: signals.put(signal.SIGTERM)
             if app.must_stop:  # before we could be told
                 signals.put(signal.SIGTERM)
