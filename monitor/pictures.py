@@ -50,13 +50,16 @@ def observed(app: App) -> tuple[list[Newest], list[Latest]]:
     expected: dict[tuple[str, str], float] = {}
     latest: list[Latest] = []
     for place, one in enumerate(held):
-        at = float(one.at[-1])
+        times, values = one.at, one.value
+        if not len(times) or not len(values):  # an evaluation is reading them anew at this moment
+            continue
+        at = float(times[-1])
         group = (one.source, catalogue.classify(one.key).name)
         ages[group] = max(ages.get(group, 0.0), at)
         if place in every:  # the group's newest value is as young as its most frequent series lets it be
             within = float(every[place].every + every[place].grace)
             expected[group] = min(expected.get(group, within), within)
-        latest.append(Latest(one.key, one.area, one.source, float(one.value[-1]), at))
+        latest.append(Latest(one.key, one.area, one.source, float(values[-1]), at))
     return [Newest(*group, at, expected.get(group)) for group, at in ages.items()], latest
 
 
