@@ -238,7 +238,11 @@ def open_file(path: Path) -> BinaryIO:
 
 
 def reserve(folder: Path, name: str) -> Path:
-    """A free name in `folder`, taken with an empty file, so that nothing is ever overwritten. Raises OSError."""
+    """A free name in `folder`, taken with an empty file, so that nothing is ever overwritten. Raises OSError.
+
+    An empty file without a report was taken so and left by a process that was killed before it could move the sheet:
+    no sheet is kept so, for an empty one is bad and has its report.
+    """
     stem, ending = split_name(name)
     while len(os.fsencode(stem + ending)) > MAX_NAME_BYTES - NAME_ROOM and len(stem) > 1:
         stem = stem[:-1]
@@ -248,11 +252,20 @@ def reserve(folder: Path, name: str) -> Path:
         if not any(os.path.lexists(report) for report in (rejects_path(target), text_report_path(target))):
             try:
                 target.touch(exist_ok=False)
-            except FileExistsError:
-                pass
-            else:
                 return target
+            except FileExistsError:
+                if left_over(target):
+                    return target
         number += 1
+
+
+def left_over(target: Path) -> bool:
+    """Whether a name was taken and never used."""
+    try:
+        status = target.stat(follow_symlinks=False)
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_size == 0
 
 
 def split_name(name: str) -> tuple[str, str]:

@@ -146,6 +146,16 @@ def test_nothing_is_ever_overwritten(inbox: Inbox) -> None:
     ]
 
 
+def test_a_name_that_a_killed_process_had_taken_is_taken_again(inbox: Inbox) -> None:
+    """Killed between taking the name in done/ and the move: the sheet ends there under its own name, once."""
+    (inbox.folder / "done").mkdir()
+    (inbox.folder / "done" / "a.csv").touch()
+    inbox.put("a.csv")
+    inbox.take()
+    assert inbox.files() == ["done/a.csv"]
+    assert (inbox.folder / "done" / "a.csv").read_text("utf-8") == SHEET
+
+
 def test_the_oldest_file_comes_first(inbox: Inbox) -> None:
     """A correction sent later counts later, whatever it is called."""
     inbox.put("a.csv", age=10)
