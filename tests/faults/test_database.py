@@ -64,8 +64,7 @@ def stored(daemon: Daemon) -> int:
 def assert_in_trouble(daemon: Daemon, reason: str, said: str) -> None:
     """It lives, is not ready, and says in log, health and metrics what is wrong."""
     until(lambda: daemon.said(said), f"the log says: {said}")
-    assert daemon.status() == 503
-    assert said[:40] in daemon.get("/readyz")[1]
+    until(lambda: daemon.status() == 503 and said[:40] in daemon.get("/readyz")[1], f"it is not ready: {said}")
     assert daemon.get("/healthz")[0] == 200
     assert daemon.metric("monitor_store_errors_total", reason=reason) >= 1
     assert "Traceback" not in daemon.log.read_text("utf-8")

@@ -13,12 +13,13 @@ from threading import Event
 import pytest
 
 from alerts.channels.base import SendError
+from alerts.channels.factory import build_channel
 from collectors.base import CollectError, Fetched
 from monitor import app as app_module
 from monitor import jobs
 from monitor.app import App
 from monitor.auth import Scope
-from monitor.store import tokens
+from monitor.store import batches, observations, sources, tokens
 from monitor.store.errors import StoreError
 from monitor.store.lock import AlreadyRunning
 from monitor.store.sources import read_source
@@ -92,7 +93,7 @@ def test_a_job_that_the_database_refuses_makes_it_unready_until_that_job_went_th
             raise StoreError("full", "The disk of the database is full.")
 
         with monkeypatch.context() as patch:
-            patch.setattr(jobs.batches, "forget_answers", refuse)
+            patch.setattr(batches, "forget_answers", refuse)
             app.scheduler.wake("tidy")
             until(lambda: not app.health().ready, "it is not ready")
             assert app.health().checks[0].detail == "The disk of the database is full."
@@ -114,7 +115,7 @@ def test_a_request_that_the_database_refuses_makes_it_unready_until_it_can_be_wr
             raise StoreError("readonly", "It cannot be written.")
 
         with monkeypatch.context() as patch:
-            patch.setattr(jobs.sources, "prove_writable", refuse)
+            patch.setattr(sources, "prove_writable", refuse)
             with pytest.raises(StoreError):
                 jobs.picture(app)
             assert not app.health().ready
@@ -245,7 +246,7 @@ def test_a_longer_history_is_read_when_it_is_next_needed(tmp_path: Path) -> None
     with app_in(tmp_path, text) as app:
         key = SeriesKey("芹菜", point="东市场")
         old = [Observation(key, NOW - timedelta(days=100), 5.0), Observation(key, NOW, 5.0)]
-        jobs.observations.add(app.db, ObservationBatch.of(old), source="inbox", name="a", now=NOW)
+        observations.add(app.db, ObservationBatch.of(old), source="inbox", name="a", now=NOW)
         app.evaluation.evaluate(NOW)
         (held,) = app.evaluation.memory.series.values()
         assert len(held.at) == 1
@@ -261,7 +262,7 @@ def test_a_reload_that_breaks_by_a_bug_leaves_the_old_configuration_at_work(
 ) -> None:
     with app_in(tmp_path) as app:
         before = app.config
-        real = app_module.build_channel
+        real = build_channel
         broken = [True]
 
         def build(*arguments: object) -> object:
