@@ -130,8 +130,10 @@ def walk(root: Condition) -> Iterator[Condition]:
 def compare(x: FloatArray, op: Comparison, threshold: float) -> Truth:
     """Truth of `x op threshold`, unknown where x is NaN. Equality is judged within the slack of decimals."""
     slack = SLACK * max(1.0, abs(threshold))
-    hit = x > threshold + slack if op == ">" else x >= threshold - slack
-    return np.where(np.isnan(x), -1, hit).astype(np.int8)
+    hit: BoolArray = np.asarray(x > threshold + slack if op == ">" else x >= threshold - slack)
+    found = hit.view(np.int8)
+    found[np.isnan(x)] = -1
+    return found
 
 
 def log_change(share: float, direction: Direction) -> float:
@@ -213,7 +215,8 @@ class Score(Condition):
 
     def scores(self, view: View, ease: float) -> RobustScores:
         """Exact where they can matter. One scan serves the threshold and its easing down to one half."""
-        return view.scores(self.window, self.least, self.over, self.value / 2 if ease >= 0.5 else 0.0)
+        least = min(ease, 0.5)
+        return view.scores(self.window, self.least, self.over, self.value * least, self.percent / 100 * least)
 
     def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
         scores = self.scores(view, ease).score

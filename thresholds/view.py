@@ -36,6 +36,11 @@ SCALES: Mapping[Measure, Callable[[FloatArray], FloatArray]] = {
 }
 """What makes steps comparable: ratios of prices, standard deviations of counts. Signed values stay as they are."""
 
+RATIOS = (Measure.PRICE, Measure.FUTURES)
+"""Measures whose steps are logarithms of ratios, so that a least percentage means something."""
+SMALL_SLACK = 1e-6
+"""A step this much below a least size is still looked at: what is compared exactly is compared by the condition."""
+
 
 @dataclass
 class View:
@@ -192,15 +197,28 @@ class View:
                 led = np.where(self.measure_is(measure)[at], way, led)
         return led
 
-    def scores(self, window: int, least: int, over: int = 1, exact_above: float = 0.0) -> RobustScores:
-        """Robust scores of the steps over `over` readings; those below `exact_above` may be bounds (see there)."""
-        key = ("scores", window, least, over, exact_above)
+    def scores(
+        self, window: int, least: int, over: int = 1, exact_above: float = 0.0, least_change: float = 0.0
+    ) -> RobustScores:
+        """Robust scores of the steps over `over` readings; those below `exact_above` may be bounds (see there).
+
+        least_change   share (0.05 for 5 %): smaller steps of prices are of no interest and score zero
+        """
+        key = ("scores", window, least, over, exact_above, least_change)
         if key not in self.cache:
             step, floor = self.steps(over)
             tested_step = np.where(self.tested | self.usable, step, np.nan)
             from thresholds.kernels.robust import robust_scores
 
+            ratio = np.array([c.measure in RATIOS for c in self.classified], np.bool_)
             self.cache[key] = robust_scores(
-                self.panel.start, tested_step, self.usable, floor, window, least, exact_above
+                self.panel.start,
+                tested_step,
+                self.usable,
+                floor,
+                window,
+                least,
+                exact_above,
+                np.where(ratio, np.log1p(least_change) - SMALL_SLACK, 0.0),
             )
         return cast("RobustScores", self.cache[key])

@@ -20,6 +20,8 @@ from thresholds.model import BoolArray, FloatArray, IntArray
 CONSISTENT = 1.4826
 """MAD times this estimates the standard deviation of a normal distribution."""
 SD_SHARE = 0.25
+RESORT = 16
+"""A window is sorted anew when more than this part of it has changed since it was last in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ def robust_scores(
     window: int = 60,
     least: int = 12,
     exact_above: float = 0.0,
+    least_step: FloatArray | None = None,
 ) -> RobustScores:
     """Score every step against those before it in its series.
 
@@ -50,9 +53,12 @@ def robust_scores(
     least   fewest steps in the baseline: with fewer the score is NaN, never "normal"
     exact_above   scores of this size and more are exact; a smaller one may be given as the bound that floor and SD
                   alone set, which is below this too: most steps are small, and their MAD need not be looked for
+    least_step    float64[n_series], sizes below which a step is of no interest: where there is history enough its
+                  score is given as zero, its median and scale as NaN, and nothing is computed for it
     """
     n = len(step)
     scores = RobustScores(np.full(n, nan), np.full(n, nan), np.full(n, nan), np.zeros(n, np.int64))
+    least_size = np.zeros(len(start) - 1) if least_step is None else least_step
     over_series(
         start,
         lambda a, b: scan_scores(
@@ -63,6 +69,7 @@ def robust_scores(
             window,
             least,
             exact_above,
+            least_size,
             scores.score,
             scores.median,
             scores.scale,
@@ -83,6 +90,7 @@ def scan_scores(
     window: int,
     least: int,
     exact_above: float,
+    least_step: FloatArray,
     score: FloatArray,
     median: FloatArray,
     scale: FloatArray,
@@ -90,50 +98,73 @@ def scan_scores(
     first: int,
     last: int,
 ) -> None:
-    ring = np.empty(window)
-    ordered = np.empty(window)
+    longest = 0
     for s in range(first, last):
-        count = 0
-        slot = 0
+        longest = max(longest, start[s + 1] - start[s])
+    past = np.empty(longest)  # the usable steps of the series so far
+    ordered = np.empty(window)  # the newest of them in order, as they were when `sorted_to` were known
+    for s in range(first, last):
+        known = 0
+        sorted_to = 0
         total = 0.0
         squares = 0.0
         for i in range(start[s], start[s + 1]):
             x = step[i]
             if np.isnan(x):
                 continue
+            count = min(known, window)
             if count >= least:
-                middle = ordered[count // 2]
-                if count % 2 == 0:
-                    middle = 0.5 * (middle + ordered[count // 2 - 1])
-                mean = total / count
-                deviation = sqrt(max(squares / count - mean * mean, 0.0))
-                width = max(SD_SHARE * deviation, floor[i])
-                if abs(x - middle) >= exact_above * width:
-                    width = max(width, CONSISTENT * median_distance(ordered, count, middle))
-                median[i] = middle
-                scale[i] = width
                 n_used[i] = count
-                if width > 0:
-                    score[i] = (x - middle) / width
+                if abs(x) < least_step[s]:
+                    score[i] = 0.0
+                else:
+                    bring_up_to(ordered, window, past, sorted_to, known)
+                    sorted_to = known
+                    middle = ordered[count // 2]
+                    if count % 2 == 0:
+                        middle = 0.5 * (middle + ordered[count // 2 - 1])
+                    mean = total / count
+                    deviation = sqrt(max(squares / count - mean * mean, 0.0))
+                    width = max(SD_SHARE * deviation, floor[i])
+                    if abs(x - middle) >= exact_above * width:
+                        width = max(width, CONSISTENT * median_distance(ordered, count, middle))
+                    median[i] = middle
+                    scale[i] = width
+                    if width > 0:
+                        score[i] = (x - middle) / width
             if usable[i]:
                 if count == window:
-                    old = ring[slot]
-                    exchange(ordered, count, old, x)
+                    old = past[known - window]
                     total -= old
                     squares -= old * old
-                else:
-                    count += 1
-                    insert(ordered, count, x)
-                ring[slot] = x
-                slot = (slot + 1) % window
+                past[known] = x
+                known += 1
                 total += x
                 squares += x * x
-                if slot == 0:  # once per turn: rounding does not pile up over years
+                if known % window == 0:  # once per turn: rounding does not pile up over years
                     total = 0.0
                     squares = 0.0
-                    for k in range(count):
-                        total += ring[k]
-                        squares += ring[k] * ring[k]
+                    for k in range(known - window, known):
+                        total += past[k]
+                        squares += past[k] * past[k]
+
+
+@compiled
+def bring_up_to(ordered: FloatArray, window: int, past: FloatArray, sorted_to: int, known: int) -> None:
+    """Bring the ordered window from the state of `sorted_to` steps to that of `known`.
+
+    Most steps are never asked about, so the order is made when one is: by exchanging what has come since, or anew
+    where that is less work.
+    """
+    if known - sorted_to > window // RESORT:
+        first = max(0, known - window)
+        ordered[: known - first] = np.sort(past[first:known])
+        return
+    for k in range(sorted_to, known):
+        if k >= window:
+            exchange(ordered, window, past[k - window], past[k])
+        else:
+            insert(ordered, k + 1, past[k])
 
 
 @compiled

@@ -74,6 +74,28 @@ def test_scores_are_those_of_a_plain_computation(
     assert found.n_used.tolist() == used.tolist()
 
 
+@pytest.mark.parametrize("window", [12, 61, 250])
+def test_scores_asked_for_rarely_are_those_asked_for_always(window: int) -> None:
+    """Sizes of no interest are passed over; what is computed after a short or a long pause is the same to the bit."""
+    rng = np.random.default_rng(window)
+    n = 3000
+    step = rng.normal(0, 0.02, n) * (rng.random(n) < 0.5)
+    usable = rng.random(n) < 0.97
+    start, floor = np.array([0, 1000, 1003, n]), np.full(n, 0.005)
+    always = robust_scores(start, step, usable, floor, window, 12)
+    for least in (0.005, 0.02, 0.05):
+        rarely = robust_scores(start, step, usable, floor, window, 12, least_step=np.full(3, least))
+        asked = np.abs(step) >= least
+        assert asked.any()
+        assert (~asked).any()
+        for column in ("score", "median", "scale"):
+            np.testing.assert_array_equal(getattr(rarely, column)[asked], getattr(always, column)[asked])
+        np.testing.assert_array_equal(rarely.n_used, always.n_used)
+        known = always.n_used > 0
+        assert (rarely.score[known & ~asked] == 0).all()
+        assert np.isnan(rarely.score[~known]).all()
+
+
 def test_the_scale_is_scipys_normal_consistent_mad() -> None:
     """Without floor and ties: `median_abs_deviation(scale='normal')`, to five digits, for odd and even windows."""
     step = np.random.default_rng(7).normal(0, 0.02, 400)
