@@ -7,23 +7,27 @@ from __future__ import annotations
 
 from thresholds import (
     conditions,
+    conditions_calendar,
     conditions_charts,
     conditions_composite,
     conditions_counts,
     conditions_crosssection,
     conditions_forecast,
     conditions_seasonal,
+    conditions_series,
 )
 from thresholds.conditions import KINDS, AnyCondition
 
 MODULES = (
     conditions,
+    conditions_calendar,
     conditions_charts,
     conditions_composite,
     conditions_counts,
     conditions_crosssection,
     conditions_forecast,
     conditions_seasonal,
+    conditions_series,
 )
 
 __all__ = ["KINDS", "MODULES", "AnyCondition"]
