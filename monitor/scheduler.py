@@ -39,6 +39,9 @@ LOOK_AT_CLOCK_EVERY = 1.0
 SET_BACK = -2.0
 """Seconds by which the machine's clock must have been set back for the due times to be set anew."""
 
+LONG = 60.0
+"""Seconds after which a job that is still running when its next turn comes is told of, once."""
+
 SOON = 0.05
 """Seconds after which a job is tried again whose earlier run had ended but was still in its thread."""
 
@@ -59,6 +62,7 @@ class Scheduler:
         self.woken: set[str] = set()
         self.again: set[str] = set()
         self.refused: dict[str, str] = {}
+        self.told: set[str] = set()
         self.lock = Lock()
         self.inner = BackgroundScheduler(
             executors={
@@ -136,9 +140,12 @@ class Scheduler:
             with self.lock:
                 if outcome != "ok" or name not in self.again:
                     self.again.discard(name)
-                    del self.busy[name]
+                    began = self.busy.pop(name)
                     break
                 self.again.discard(name)
+        if name in self.told:
+            self.told.discard(name)
+            log.info("job %s has ended after %.0f s", name, monotonic() - began)
         if outcome == "refused":
             self.retry(name)
 
@@ -163,7 +170,8 @@ class Scheduler:
             outcome = "failed"
             log.exception("job %s failed by a fault in the program; it is tried again at its next turn", name)
         else:
-            self.refused.pop(name, None)
+            if self.refused.pop(name, None) is not None:
+                log.info("job %s goes through again", name)
         self.metrics.job(name, "ok" if outcome == "ok" else "failed", monotonic() - begin)
         return outcome
 
@@ -173,8 +181,17 @@ class Scheduler:
             self.due(event.job_id, SOON)
             return
         self.metrics.skip(event.job_id, "missed" if missed else "still_running")
-        if not missed:
-            log.debug("job %s is still running, its turn is left out", event.job_id)
+        began = self.busy.get(event.job_id)
+        if missed or began is None:
+            return
+        log.debug("job %s is still running, its turn is left out", event.job_id)
+        if monotonic() - began > LONG and event.job_id not in self.told:
+            self.told.add(event.job_id)
+            log.warning(
+                "job %s has been running for %.0f s: its turns are left out until it ends",
+                event.job_id,
+                monotonic() - began,
+            )
 
     def start(self) -> None:
         self.inner.start()

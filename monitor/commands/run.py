@@ -84,5 +84,6 @@ def set_up_logging(options: Logging) -> None:
     text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S%z")
     handler.setFormatter(JsonLines() if options.format == "json" else text)
     logging.basicConfig(level=options.level.upper(), handlers=[handler], force=True)
-    for chatty in ("apscheduler", "httpx", "httpcore", "alembic", "uvicorn"):
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it warns of every turn left out, without a name
+    for chatty in ("httpx", "httpcore", "alembic", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -97,6 +97,26 @@ def test_a_job_never_runs_twice_at_the_same_time_and_a_turn_left_out_is_counted(
     assert work.most == 1
 
 
+def test_a_job_that_hangs_is_told_once_by_its_name_and_so_is_its_end(
+    scheduler: Scheduler, metrics: Metrics, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(scheduler_module, "LONG", 0.2)
+    caplog.set_level(logging.INFO, "monitor.scheduler")
+    work = Work(closed=True)
+    scheduler.add("hangs", work, every=timedelta(seconds=0.05), pool=COLLECT)
+    scheduler.start()
+    until(lambda: "job hangs has been running for 0 s: its turns are left out" in caplog.text, "it is told")
+    before = sample(metrics, "job_skips_total", job_name="hangs", reason="still_running")
+    until(
+        lambda: sample(metrics, "job_skips_total", job_name="hangs", reason="still_running") > before + 3,
+        "more turns are left out",
+    )
+    assert caplog.text.count("its turns are left out") == 1
+    work.gate.set()
+    until(lambda: "job hangs has ended after" in caplog.text, "its end is told")
+    assert caplog.text.count("has ended after") == 1
+
+
 def test_a_job_woken_while_it_runs_runs_once_more_afterwards(scheduler: Scheduler) -> None:
     work = Work(closed=True)
     scheduler.add("job", work, every=HOUR)
@@ -155,6 +175,7 @@ def test_a_job_that_the_database_refused_is_run_again_soon_and_known_until_then(
     scheduler: Scheduler, metrics: Metrics, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(scheduler_module, "RETRY_AFTER", 0.3)
+    caplog.set_level(logging.INFO, "monitor.scheduler")
     work = Work()
     work.error = StoreError("full", "The disk is full.")
     scheduler.add("tidy", work, every=HOUR)
@@ -164,6 +185,7 @@ def test_a_job_that_the_database_refused_is_run_again_soon_and_known_until_then(
     assert "job tidy failed, it is tried again within 0 s: The disk is full." in caplog.text
     work.error = None
     until(lambda: work.ended >= 2 and not scheduler.refused, "it was run again long before its next turn")
+    until(lambda: "job tidy goes through again" in caplog.text, "that is told too")
     assert "Traceback" not in caplog.text
 
 
