@@ -137,9 +137,9 @@ class Holiday(Condition):
 
     Use under `not` to leave out prices of days on which markets are shut or crowded, and the first quotes after them.
     Not for working days that were moved by the notice of the year: these are not known, `before` and `after` take
-    them in. Days: 元旦 1, 春节 7 from its first, 清明 1, 劳动节 5, 端午 1, 中秋 1, 国庆 7; the movable ones but 春节 since
-    2008. Beyond 1950 to 2099 it is unknown. Measures nothing; no unit. Source: 全国年节及纪念日放假办法; the lengths are
-    those of recent notices.
+    them in. Days: 元旦 1, 春节 7 from its first, 清明 1, 劳动节 5, 端午 1, 中秋 1, 国庆 7; 清明, 端午, 中秋 since
+    2008. Beyond 1950 to 2099 it is unknown. Measures nothing; no unit. Source: 全国年节及纪念日放假办法, with the
+    lengths of recent notices.
     """
 
     kind: Literal["holiday"] = "holiday"
