@@ -117,7 +117,7 @@ class App:
         self.metrics.store_error(reason)
 
     def give_up(self, why: str) -> None:
-        """Work must not go on: another daemon has the database."""
+        """Work must not go on: another daemon has the database, or it is not there any more."""
         log.critical("this daemon stops: %s", why)
         self.must_stop = why
         self.scheduler.stopping.set()

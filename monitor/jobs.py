@@ -26,7 +26,7 @@ from collectors.base import CollectError, Collector, Fetched
 from monitor.pictures import take
 from monitor.store import batches, observations, outbox, sources
 from monitor.store.errors import StoreError
-from monitor.store.lock import AlreadyRunning
+from monitor.store.lock import AlreadyRunning, DatabaseMoved
 
 if TYPE_CHECKING:
     from monitor.app import App
@@ -149,7 +149,7 @@ def picture(app: App) -> None:
     """Read what metrics and health show, so that neither ever waits for the database; and stay the only daemon."""
     try:
         app.keep_lock()
-    except AlreadyRunning as error:
+    except (AlreadyRunning, DatabaseMoved) as error:
         app.give_up(str(error))
         return
     app.snapshot = take(app)

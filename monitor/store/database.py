@@ -133,12 +133,14 @@ def daemon_lock(db: Database) -> Iterator[Keep]:
     """Hold the database for one daemon. Raises AlreadyRunning, or StoreError where the lock cannot be asked for.
 
     Gives a function that must be called now and then: it takes the lock again after the server was restarted, and
-    raises AlreadyRunning where another daemon was quicker.
+    raises AlreadyRunning where another daemon was quicker; on SQLite it raises DatabaseMoved where the file was
+    taken away or replaced.
 
     The kernel (SQLite: a lock on the file `<database>.lock`) or the server (PostgreSQL: a lock of the session on a
     connection of its own) gives it back by itself when this process dies, however it dies.
     """
-    held = server_lock(db.engine) if db.path is None else file_lock(db.path.with_name(db.path.name + ".lock"))
+    path = db.path
+    held = server_lock(db.engine) if path is None else file_lock(path.with_name(path.name + ".lock"), path)
     with held as keep:
         yield keep
 

@@ -21,37 +21,87 @@ SERVER_SEES_WITHIN = 2.0
 """Seconds after which a lock that is still held is held by a living daemon."""
 
 Keep = Callable[[], None]
-"""makes sure that the lock is still held; raises AlreadyRunning where another daemon has it, StoreError"""
+"""makes sure that the lock is still held; raises AlreadyRunning where another daemon has it, DatabaseMoved where the
+file of the database is another one, StoreError"""
 
 
 class AlreadyRunning(Exception):
     """Another daemon works on this database."""
 
 
-@contextmanager
-def file_lock(path: Path) -> Iterator[Keep]:
-    """Hold an exclusive lock on a file; the kernel drops it when the process dies, and not before."""
-    try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
-    except OSError as error:
-        raise StoreError(
-            "readonly",
-            f"The lock file {path} cannot be opened ({error.strerror}). Let this user write to its folder.",
-        ) from error
-    try:
+class DatabaseMoved(Exception):
+    """The file of the database was taken away or replaced while a daemon worked on it."""
+
+
+class FileLock:
+    """An exclusive lock on a file beside an SQLite database; the kernel drops it when the process dies, and not
+    before. A lock belongs to a file and not to its name, so `keep` looks whether both names still mean the same."""
+
+    def __init__(self, path: Path, database: Path) -> None:
+        self.path, self.database = path, database
+        self.known = identity(database)
+        self.handle = -1
+
+    def take(self) -> None:
+        """Raises AlreadyRunning, or StoreError where the lock file cannot be opened."""
+        try:
+            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        except OSError as error:
+            raise StoreError(
+                "readonly",
+                f"The lock file {self.path} cannot be opened ({error.strerror}). Let this user write to its folder.",
+            ) from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             who = os.pread(handle, 32, 0).decode("ascii", "replace").strip()
+            os.close(handle)
             raise AlreadyRunning(
-                f"A daemon{f' (process {who})' if who else ''} already works on this database (lock {path}). Stop it"
-                " first, or give this one a database of its own."
+                f"A daemon{f' (process {who})' if who else ''} already works on this database (lock {self.path})."
+                " Stop it first, or give this one a database of its own."
             ) from None
+        self.release()
+        self.handle = handle
         os.ftruncate(handle, 0)
         os.pwrite(handle, str(os.getpid()).encode(), 0)
-        yield lambda: None
+
+    def keep(self) -> None:
+        """Take the lock again where its file was removed. Raises as `take` does, and DatabaseMoved: what is written
+        from then on would go into a file that nobody finds any more."""
+        if identity(self.database) != self.known:
+            raise DatabaseMoved(
+                f"The database {self.database} was taken away or replaced while this daemon worked on it. What came"
+                " in since then must be sent again. Stop the daemon before you restore a backup, and remove the -wal and"
+                " -shm files of the old database too: they do not fit the new one."
+            )
+        status = os.fstat(self.handle)
+        if identity(self.path) != (status.st_dev, status.st_ino):
+            self.take()
+
+    def release(self) -> None:
+        if self.handle >= 0:
+            os.close(self.handle)
+        self.handle = -1
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Which file a name means now; None where it means none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+@contextmanager
+def file_lock(path: Path, database: Path) -> Iterator[Keep]:
+    """Hold the lock `path` of `database`; gives what keeps it, to be called now and then."""
+    lock = FileLock(path, database)
+    try:
+        lock.take()
+        yield lock.keep
     finally:
-        os.close(handle)
+        lock.release()
 
 
 class ServerLock:

@@ -213,6 +213,24 @@ def make_writable(folder: Path, *, writable: bool) -> None:
         path.chmod(mode | 0o200 if writable else mode & ~0o222)
 
 
+@pytest.mark.slow
+def test_a_daemon_whose_database_is_replaced_under_it_stops_and_says_why(tmp_path: Path) -> None:
+    with daemon(tmp_path, LOCAL) as one:
+        put(tmp_path / "inbox", sheet(0))
+        until(lambda: stored(one) == len(sheet(0).rows), "the first sheet is stored")
+        copy = tmp_path / "restored.db"
+        open_database(f"sqlite:///{copy}").close()
+        copy.replace(one.database)
+        assert one.running.wait(30) == 1
+        assert one.said("this daemon stops: The database")
+        assert one.said("was taken away or replaced while this daemon worked on it")
+        assert "Traceback" not in one.tail()
+        for ending in ("-wal", "-shm"):  # they belong to the old file
+            one.database.with_name(one.database.name + ending).unlink(missing_ok=True)
+        one.started()
+        assert one.stop()[0] == 0
+
+
 # --- PostgreSQL ----------------------------------------------------------------------------------------------------
 
 

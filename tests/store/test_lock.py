@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection as Pipe
 import pytest
 
 from monitor.store.database import AlreadyRunning, Database, daemon_lock, open_database
+from monitor.store.lock import DatabaseMoved
 
 
 def hold(url: str, told: Pipe) -> None:
@@ -61,3 +62,36 @@ def test_the_lock_file_of_an_unwritable_folder_is_a_clear_error(sqlite_db: Datab
         daemon_lock(sqlite_db),
     ):
         pass
+
+
+def test_a_lock_file_that_is_removed_is_made_again_or_lost_to_who_was_quicker(sqlite_db: Database) -> None:
+    assert sqlite_db.path is not None
+    lock = sqlite_db.path.with_name("monitor.db.lock")
+    with daemon_lock(sqlite_db) as keep:
+        keep()
+        lock.unlink()
+        keep()
+        assert lock.read_text("ascii") == str(os.getpid())
+        with pytest.raises(AlreadyRunning), daemon_lock(sqlite_db):
+            pass
+        lock.unlink()
+        with daemon_lock(sqlite_db), pytest.raises(AlreadyRunning, match="already works on this database"):
+            keep()
+
+
+@pytest.mark.parametrize("put", [True, False], ids=["replaced", "taken away"])
+def test_a_database_that_is_replaced_or_taken_away_under_its_daemon_is_noticed(
+    sqlite_db: Database, *, put: bool
+) -> None:
+    """Else it would go on writing, for days perhaps, to a file that has no name any more."""
+    assert sqlite_db.path is not None
+    with daemon_lock(sqlite_db) as keep:
+        copy = sqlite_db.path.with_name("copy.db")
+        copy.write_bytes(sqlite_db.path.read_bytes())
+        keep()
+        if put:
+            copy.replace(sqlite_db.path)
+        else:
+            sqlite_db.path.unlink()
+        with pytest.raises(DatabaseMoved, match="Stop the daemon before you restore a backup"):
+            keep()
