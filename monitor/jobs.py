@@ -93,8 +93,19 @@ def keep(app: App, name: str, fetched: Fetched) -> None:
     )
     app.metrics.observations(name, added.counts, Counter(r.reason for r in fetched.rejects))
     fetched.settled(added.counts)
-    if added.counts.accepted or added.counts.revised:
-        log.info("source %s: %s: %s", name, fetched.name, added.counts)
+    counts = added.counts
+    if counts.rejected and not counts.accepted + counts.revised + counts.duplicate:
+        first = fetched.rejects[0]
+        log.warning(
+            "source %s: %s: nothing of it could be used, %d rejected; the first by reason %s: %.300s",
+            name,
+            fetched.name,
+            counts.rejected,
+            first.reason,
+            first.detail,
+        )
+    if counts.accepted or counts.revised:
+        log.info("source %s: %s: %s", name, fetched.name, counts)
         app.scheduler.wake("evaluate")
 
 
