@@ -13,6 +13,7 @@ from importlib.metadata import version
 from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from alerts.channels.base import Channel
 from alerts.channels.factory import build_channel
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from uvicorn import Server
 
 log = logging.getLogger(__name__)
+
+FROM_THE_START = ("installation", "database", "web", "metrics")
+"""Tables that a reload leaves as they are: what they set is built once."""
 
 PICTURE_EVERY = timedelta(seconds=10)
 WATCH_EVERY = timedelta(minutes=1)
@@ -146,7 +150,7 @@ class App:
                 work,
                 every=one.every,
                 cron=one.cron,
-                zone=self.config.zone,
+                zone=ZoneInfo(one.timezone),
                 pool=COLLECT,
                 at_once=not one.cron,
             )
@@ -183,10 +187,10 @@ class App:
                 log.error("the new configuration is refused, the old one stays: %s", fault)
             self.metrics.reloaded(False)
             return
-        for table in ("database", "web"):
+        for table in FROM_THE_START:
             if getattr(report.config, table) != getattr(self.started_with, table):
                 log.warning("[%s] has changed: that comes into force at the next start, the rest now", table)
-        kept = {"database": self.config.database, "web": self.config.web}
+        kept = {table: getattr(self.config, table) for table in FROM_THE_START}
         before = self.config, self.policy
         try:
             self.take_over(report.config.model_copy(update=kept), report.policy)

@@ -38,7 +38,7 @@ class Installation(Settings):
     city: str = "全市"
     """the area of flags that concern the whole city"""
     timezone: str = "Asia/Shanghai"
-    """zone in which times are shown and schedules run"""
+    """zone in which times are shown and days are counted; each source has its own for its times and schedule"""
     language: Literal["zh_CN", "en"] = "zh_CN"
     """language of pages and messages"""
 

@@ -38,6 +38,9 @@ def main(options: argparse.Namespace) -> int:
             print(banner(config, public_url(app.config)), flush=True)
             while (number := signals.get()) == signal.SIGHUP:
                 app.reload()
+                if app.config.logging != config.logging:
+                    config = app.config
+                    set_up_logging(config.logging)
             log.info("%s: stopping; what is under way is finished or done again after the next start",
                      signal.Signals(number).name)  # fmt: skip
         left, why = app.scheduler.busy, app.must_stop

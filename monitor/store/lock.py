@@ -71,8 +71,8 @@ class FileLock:
         if identity(self.database) != self.known:
             raise DatabaseMoved(
                 f"The database {self.database} was taken away or replaced while this daemon worked on it. What came"
-                " in since then must be sent again. Stop the daemon before you restore a backup, and remove the -wal and"
-                " -shm files of the old database too: they do not fit the new one."
+                " in since then must be sent again. Stop the daemon before you restore a backup, and remove the -wal"
+                " and -shm files of the old database too: they do not fit the new one."
             )
         status = os.fstat(self.handle)
         if identity(self.path) != (status.st_dev, status.st_ino):

@@ -195,6 +195,16 @@ def test_a_change_of_address_or_database_waits_for_the_next_start_and_says_so(
         assert not (tmp_path / "other.db").exists()
 
 
+def test_the_log_tells_more_or_less_by_sighup(tmp_path: Path, receiver: Receiver, far_source: Source) -> None:
+    config = CONFIG.format(phone=receiver.url, source=far_source.url)
+    with daemon(tmp_path, config, env=SECRET) as one:
+        assert not one.said("DEBUG")
+        one.write(config + '\n[logging]\nlevel = "debug"\n')
+        one.signal(signal.SIGHUP)
+        until(lambda: one.get("/healthz") and one.said("GET /healthz"), "requests are in the log")
+        assert one.stop()[0] == 0
+
+
 def test_a_second_daemon_on_one_database_says_so_and_the_first_is_not_disturbed(
     tmp_path: Path, receiver: Receiver, far_source: Source
 ) -> None:

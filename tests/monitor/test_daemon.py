@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -25,7 +26,7 @@ from monitor.store.lock import AlreadyRunning
 from monitor.store.sources import read_source
 from tests.acceptance.harness import Clock, installation
 from tests.faults.daemon import until
-from thresholds.model import Observation, ObservationBatch, SeriesKey
+from thresholds.model import Observation, ObservationBatch, Reject, SeriesKey
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 CONFIG = """
@@ -201,6 +202,20 @@ def test_what_a_source_brought_before_it_failed_is_kept_with_its_place(tmp_path:
         assert (state.failing_since, state.last_success_at, stored(app)) == (None, NOW, 1)
 
 
+def test_a_piece_of_which_nothing_could_be_used_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A sheet in bad/ is seen by its reason, not only by the number of its rows."""
+    with app_in(tmp_path) as app:
+        one = Fetched("a.csv", ObservationBatch.of(()), rejects=[Reject(0, "format", "这是网页")])
+        jobs.keep(app, "inbox", one)
+        said = "source inbox: a.csv: nothing of it could be used, 1 rejected; the first by reason format: 这是网页"
+        assert said in caplog.text
+        caplog.clear()
+        good = ObservationBatch.of([Observation(SeriesKey("芹菜", point="东市场"), NOW, 5.0)])
+        for _ in range(2):
+            jobs.keep(app, "inbox", Fetched("b.csv", good, rejects=[Reject(3, "date", "2026-01-32")]))
+        assert "nothing of it could be used" not in caplog.text, "some of it was stored, or is known"
+
+
 def test_a_source_with_a_bug_is_seen_to_fail(tmp_path: Path) -> None:
     with app_in(tmp_path) as app:
         with pytest.raises(ZeroDivisionError):
@@ -239,6 +254,26 @@ def test_a_reload_brings_jobs_metrics_and_rules_into_line(tmp_path: Path) -> Non
         assert app.config.web.port > 0, "the address in use stays"
         with urllib.request.urlopen(url(app, "/healthz")) as answer:
             assert answer.status == 200
+
+
+def test_what_is_built_once_stays_after_a_reload_and_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with app_in(tmp_path) as app:
+        later = '[installation]\ncity = "甲市"\n[metrics]\nwatched_limit = 3\n'
+        app.config.path.write_text(CONFIG.replace("port = 0", "port = 1") + later, "utf-8")
+        app.reload()
+        for table in ("installation", "web", "metrics"):
+            assert f"[{table}] has changed: that comes into force at the next start" in caplog.text
+        assert "[database] has changed" not in caplog.text
+        assert (app.config.installation.city, app.config.metrics.watched_limit) == ("全市", 1000)
+
+
+def test_a_cron_line_is_read_in_the_zone_of_its_source(tmp_path: Path) -> None:
+    text = CONFIG.replace('every = "1h"', 'cron = "30 8 * * *"\ntimezone = "Asia/Urumqi"')
+    with app_in(tmp_path, text) as app:
+        due = app.scheduler.inner.get_job("collect:inbox").next_run_time.astimezone(ZoneInfo("Asia/Urumqi"))
+        assert (due.hour, due.minute) == (8, 30)
 
 
 def test_a_longer_history_is_read_when_it_is_next_needed(tmp_path: Path) -> None:
