@@ -96,6 +96,32 @@ observation_mark = Table(
     Column("marked_at", BigInteger, nullable=False),
 )
 
+series_past = Table(
+    "series_past",
+    metadata,
+    # What a series said of itself until a batch changed it.
+    Column("series_id", BigInteger, nullable=False, primary_key=True, autoincrement=False),
+    Column("batch_id", BigInteger, nullable=False, primary_key=True, autoincrement=False),
+    Column("area", Text, nullable=False),
+    Column("source", Text, nullable=False),
+)
+
+mark_log = Table(
+    "mark_log",
+    metadata,
+    # Every change that a review made to an observation_mark, with the bits before and after it.
+    Column("id", BigId, primary_key=True),
+    Column("series_id", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("before", SmallInteger, nullable=False),
+    Column("after", SmallInteger, nullable=False),
+    Column("flag_id", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("marked_at", BigInteger, nullable=False),
+    Index("ix_mark_log_series_id", "series_id"),
+)
+
 reject = Table(
     "reject",
     metadata,
@@ -153,6 +179,40 @@ token = Table(
     Column("revoked_at", BigInteger),
 )
 
+content = Table(
+    "content",
+    metadata,
+    # Texts by the SHA-256 of their UTF-8: policy files and settings, each stored once.
+    Column("digest", Text, primary_key=True),
+    Column("text", Text, nullable=False),
+)
+
+policy = Table(
+    "policy",
+    metadata,
+    # Every policy that flags were raised under, with all that is needed to load it again.
+    Column("version", Text, primary_key=True),  # thresholds.plan.Policy.version
+    Column("stored_at", BigInteger, nullable=False),
+    Column("plans", JSON, nullable=False),  # ids of the plans in force
+    Column("packs", JSON, nullable=False),  # ids of the rule packs that were switched on
+    Column("files", JSON, nullable=False),  # [part, name, digest] in the order read
+    Column("rules", JSON, nullable=False),  # rule id -> title, pack and source, for reading without loading it all
+)
+
+evaluation = Table(
+    "evaluation",
+    metadata,
+    # An evaluation that changed flags: under which policy it was made, and what it had seen (see store/stamps.py).
+    Column("id", BigId, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("settings", Text, nullable=False),  # digest in `content`
+    Column("batch_id", BigInteger, nullable=False),  # newest batch seen, 0 for none
+    Column("mark_id", BigInteger, nullable=False),  # newest row of mark_log seen, 0 for none
+    Column("since_at", BigInteger, nullable=False),  # observations before this were not looked at
+    Column("program", Text, nullable=False),
+)
+
 flag = Table(
     "flag",
     metadata,
@@ -181,6 +241,7 @@ flag = Table(
     Column("reason", Text, nullable=False),
     Column("points", JSON, nullable=False),
     Column("findings", JSON, nullable=False),
+    Column("evaluation_id", BigInteger),  # which one gave these values; NULL: made before evaluations were kept
     # what people did; the machine never writes these
     Column("acknowledged_at", BigInteger),
     Column("acknowledged_by", Text, nullable=False, server_default=""),
@@ -206,6 +267,18 @@ flag_log = Table(
     Column("actor", Text, nullable=False),
     Column("action", Text, nullable=False),
     Column("detail", JSON, nullable=False),
+    Column("evaluation_id", BigInteger),  # of what the machine did
+)
+
+flag_past = Table(
+    "flag_past",
+    metadata,
+    # What an evaluation replaced in a flag: going back through these gives the flag as it was at any time.
+    Column("id", BigId, primary_key=True),
+    Column("flag_id", Text, ForeignKey("flag.id"), nullable=False, index=True),
+    Column("evaluation_id", BigInteger),  # which evaluation had given the values that were replaced
+    Column("replaced_at", BigInteger, nullable=False),
+    Column("fields", JSON, nullable=False),  # column -> value before, only where it changed
 )
 
 person = Table(

@@ -44,6 +44,9 @@ class Bulk(Protocol):
     def lock_observations(self, connection: Connection) -> None:
         """Let no other transaction add observations until this one ends."""
 
+    def lock_marks(self, connection: Connection) -> None:
+        """Let no other transaction change marks by review until this one ends: their log is in order of commits."""
+
     def find_series(self, connection: Connection, keys: Sequence[SeriesKey]) -> list[KnownSeries | None]:
         """The stored series of each key, or None."""
 

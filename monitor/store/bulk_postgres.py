@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 CHUNK = 50_000
 LOCK = 0x70726D6F01  # any fixed number: adding observations
+LOCK_MARKS = 0x70726D6F04
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
 
@@ -44,6 +45,10 @@ def driver(connection: Connection) -> psycopg.Connection[Any]:
 
 def lock_observations(connection: Connection) -> None:
     driver(connection).execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+
+
+def lock_marks(connection: Connection) -> None:
+    driver(connection).execute("SELECT pg_advisory_xact_lock(%s)", (LOCK_MARKS,))
 
 
 def find_series(connection: Connection, keys: Sequence[SeriesKey]) -> list[KnownSeries | None]:

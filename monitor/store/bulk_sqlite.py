@@ -26,6 +26,10 @@ def lock_observations(connection: Connection) -> None:
     """Nothing to do: BEGIN IMMEDIATE has locked out every other writer."""
 
 
+def lock_marks(connection: Connection) -> None:
+    """Nothing to do, as above."""
+
+
 def find_series(connection: Connection, keys: Sequence[SeriesKey]) -> list[KnownSeries | None]:
     cursor = driver(connection).cursor()
     found: list[KnownSeries | None] = []

@@ -46,27 +46,38 @@ class Columns:
 
 def read_series(db: Database) -> SeriesColumns:
     """Every series with its key, area and source."""
+    with db.connect() as connection:
+        return series_in(connection)
+
+
+def series_in(connection: Connection) -> SeriesColumns:
+    """`read_series` within a transaction."""
     ids: list[int] = []
     keys: list[SeriesKey] = []
     areas: list[str] = []
     sources: list[str] = []
     s = series.c
     query = select(s.id, s.item, s.spec, s.unit, s.channel, s.point, s.area, s.source).order_by(s.id)
-    with db.connect() as connection:
-        for row in connection.execute(query):
-            ids.append(row[0])
-            keys.append(SeriesKey(*row[1:6]))
-            areas.append(row[6])
-            sources.append(row[7])
+    for row in connection.execute(query):
+        ids.append(row[0])
+        keys.append(SeriesKey(*row[1:6]))
+        areas.append(row[6])
+        sources.append(row[7])
     return SeriesColumns(np.array(ids, np.int64), keys, areas, sources)
 
 
 def read_columns(db: Database, series_ids: Iterable[int] | None = None, since: int | None = None) -> Columns:
     """Observations of the given series (all when None) from epoch second `since` on (all when None)."""
-    wanted = None if series_ids is None else np.unique(np.fromiter(series_ids, np.int64))
     with db.connect() as connection:
-        rows = db.bulk.read_rows(connection, wanted, since)
-        return _newest(connection, rows)
+        return columns_in(db, connection, series_ids, since)
+
+
+def columns_in(
+    db: Database, connection: Connection, series_ids: Iterable[int] | None = None, since: int | None = None
+) -> Columns:
+    """`read_columns` within a transaction."""
+    wanted = None if series_ids is None else np.unique(np.fromiter(series_ids, np.int64))
+    return _newest(connection, db.bulk.read_rows(connection, wanted, since))
 
 
 def read_latest(db: Database) -> Columns:

@@ -101,6 +101,15 @@ class Database:
         with translated(self.path), self.engine.connect() as connection:
             yield connection
 
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A connection for reading in which all reads see one state, on both databases. Raises StoreError."""
+        steady = self.engine
+        if self.path is None:
+            steady = self.engine.execution_options(isolation_level="REPEATABLE READ")
+        with translated(self.path), steady.connect() as connection:
+            yield connection
+
     def close(self) -> None:
         """Close the pooled connections. On SQLite the last one folds the write-ahead log into the file."""
         self.engine.dispose()

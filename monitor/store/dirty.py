@@ -37,9 +37,14 @@ def clear(connection: Connection, rows: Sequence[Dirty]) -> None:
 
 def dirty_series(db: Database) -> list[Dirty]:
     """Everything that waits for evaluation, by series."""
-    query = select(dirty.c.series_id, dirty.c.since_at, dirty.c.marked_at, dirty.c.stamp).order_by(dirty.c.series_id)
     with db.connect() as connection:
-        return [Dirty(*row) for row in connection.execute(query)]
+        return dirty_in(connection)
+
+
+def dirty_in(connection: Connection) -> list[Dirty]:
+    """`dirty_series` within a transaction."""
+    query = select(dirty.c.series_id, dirty.c.since_at, dirty.c.marked_at, dirty.c.stamp).order_by(dirty.c.series_id)
+    return [Dirty(*row) for row in connection.execute(query)]
 
 
 def waiting(db: Database) -> tuple[int, datetime | None]:

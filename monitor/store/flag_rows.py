@@ -59,6 +59,8 @@ class FlagRecord:
     raised_at: datetime
     updated_at: datetime
     revision: int
+    evaluation: int | None = None
+    """id of the evaluation that gave the machine's part; None: made before evaluations were kept"""
 
 
 def state_of(*, verdict: str, end_at: int | None, acknowledged_at: int | None) -> FlagState:
@@ -114,6 +116,7 @@ def to_record(row: RowMapping) -> FlagRecord:
         raised_at=moment(row["raised_at"]),
         updated_at=moment(row["updated_at"]),
         revision=row["revision"],
+        evaluation=row["evaluation_id"],
     )
 
 
@@ -216,3 +219,8 @@ def number_from_json(stored: float | str | None) -> float:
 def null_for_nan(value: float) -> float | None:
     plain = float(value)
     return None if math.isnan(plain) else plain
+def value_to_json(value: Any) -> Any:
+    """A column's value as JSON: infinite numbers are words, the rest is JSON already."""
+    return number_to_json(value) if isinstance(value, float) else value
+
+

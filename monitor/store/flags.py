@@ -9,17 +9,29 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Literal
 
 from sqlalchemy import Connection, RowMapping, Select, func, insert, select, tuple_, update
 
 from monitor.schema import flag as flag_table
 from monitor.schema import flag_log as log_table
+from monitor.schema import flag_past
 from monitor.store import dirty as dirty_rows
 from monitor.store.database import Database
 from monitor.store.dirty import Dirty
-from monitor.store.flag_rows import FlagRecord, FlagState, Verdict, machine_fields, state_of, to_flag, to_record
+from monitor.store.flag_rows import (
+    FlagRecord,
+    FlagState,
+    Verdict,
+    machine_fields,
+    state_of,
+    to_flag,
+    to_record,
+    value_to_json,
+)
 from monitor.store.reviews import FlagNotFound, RevisionChanged, acknowledge, review, write_log
+from monitor.store.stamps import Stamp, keep_evaluation
 from monitor.store.text import moment, seconds, storable
 from thresholds.model import Flag, Kind
 
@@ -74,6 +86,7 @@ def save_evaluation(
     now: datetime,
     notify: Notify,
     kinds: Collection[Kind] = tuple(Kind),
+    stamp: Stamp | None = None,
 ) -> list[FlagChange]:
     """Make the stored flags of `items` agree with the computed ones, in one transaction with all that follows.
 
@@ -83,6 +96,7 @@ def save_evaluation(
     dirty     the marks that this evaluation answers; removed unless they were renewed meanwhile
     notify    queues the notifications for the changes, with the connection of this transaction: both or neither
     kinds     only flags of these kinds are looked at: those that this evaluation computes
+    stamp     what the evaluation was made on; kept where it changed anything, with what it changed
 
     Raises StoreError; then nothing was stored, and the marks remain. ValueError for a flag that is not of `items`.
     """
@@ -90,21 +104,37 @@ def save_evaluation(
     if len(by_id) != len(computed) or any(f.item not in items or f.kind not in kinds for f in computed):
         raise ValueError("computed flags must have distinct ids and belong to the items and kinds evaluated")
     with db.begin() as connection:
-        changes = _reconcile(connection, by_id, items, since, seconds(now), {str(kind) for kind in kinds})
+        by = _Evaluation(connection, stamp, seconds(now))
+        changes = _reconcile(by, by_id, items, since, {str(kind) for kind in kinds})
         dirty_rows.clear(connection, dirty)
         if changes:
             notify(connection, changes)
     return changes
 
 
+class _Evaluation:
+    """The transaction of one evaluation. Its stamp is stored when something is first changed."""
+
+    def __init__(self, connection: Connection, stamp: Stamp | None, now: int) -> None:
+        self.connection, self.stamp, self.now = connection, stamp, now
+
+    @cached_property
+    def id(self) -> int | None:
+        return None if self.stamp is None else keep_evaluation(self.connection, self.stamp, self.now)
+
+    def log(self, entries: Sequence[tuple[str, str, Mapping[str, Any]]]) -> None:
+        if entries:
+            write_log(self.connection, entries, MACHINE, self.now, self.id)
+
+
 def _reconcile(
-    connection: Connection,
+    by: _Evaluation,
     computed: Mapping[str, Flag],
     items: Collection[str],
     since: Mapping[str, int],
-    now: int,
     kinds: Collection[str],
 ) -> list[FlagChange]:
+    connection = by.connection
     stored = {row["id"]: row for row in _rows(connection, flag_table.c.id, computed)}
     known_items = {row["item"] for row in _distinct_items(connection, items)}
     changes: list[FlagChange] = []
@@ -113,30 +143,31 @@ def _reconcile(
         for one in computed.values()
         if one.id not in stored and (one.item not in known_items or seconds(one.first_flagged) >= since[one.item])
     ]
-    _insert(connection, new, now)
+    _insert(by, new)
     changes += [FlagChange("opened", one) for one in new]
     for flag_id, row in stored.items():
-        changes += _update(connection, row, computed[flag_id], now)
+        changes += _update(by, row, computed[flag_id])
     for row in _rows(connection, flag_table.c.item, items, flag_table.c.end_at.is_(None)):
         if row["id"] in computed or row["kind"] not in kinds or row["first_flagged_at"] < since[row["item"]]:
             continue
-        changes.append(FlagChange("withdrawn", _withdraw(connection, row, now)))
+        changes.append(FlagChange("withdrawn", _withdraw(by, row)))
     return changes
 
 
-def _insert(connection: Connection, new: Sequence[Flag], now: int) -> None:
+def _insert(by: _Evaluation, new: Sequence[Flag]) -> None:
     if not new:
         return
     rows = []
     for one in new:
         fields = machine_fields(one)
         state = state_of(verdict="", end_at=fields["end_at"], acknowledged_at=None)
-        rows.append({"id": one.id, **fields, "state": str(state), "raised_at": now, "updated_at": now})
-    connection.execute(insert(flag_table), rows)
-    write_log(connection, [(one.id, "opened", grade_detail(one)) for one in new], MACHINE, now)
+        kept = {"state": str(state), "raised_at": by.now, "updated_at": by.now, "evaluation_id": by.id}
+        rows.append({"id": one.id, **fields, **kept})
+    by.connection.execute(insert(flag_table), rows)
+    by.log([(one.id, "opened", grade_detail(one)) for one in new])
 
 
-def _update(connection: Connection, row: RowMapping, flag: Flag, now: int) -> list[FlagChange]:
+def _update(by: _Evaluation, row: RowMapping, flag: Flag) -> list[FlagChange]:
     """Write what the machine sees differently now; gives what changed for people."""
     fields = machine_fields(flag)
     changed = {name: value for name, value in fields.items() if row[name] != value}
@@ -153,26 +184,41 @@ def _update(connection: Connection, row: RowMapping, flag: Flag, now: int) -> li
     if row["end_at"] is None and flag.end is not None:
         changes.append(FlagChange("ended", flag))
         log.append((flag.id, "ended", {"end_reason": flag.end_reason}))
-    _write(connection, row, changed, now)
-    write_log(connection, log, MACHINE, now)
+    _write(by, row, changed)
+    by.log(log)
     return changes
 
 
-def _withdraw(connection: Connection, row: RowMapping, now: int) -> Flag:
+def _withdraw(by: _Evaluation, row: RowMapping) -> Flag:
     """End a flag that the corrected history no longer gives. Its evidence stays as it was."""
-    changed = {"end_at": now, "end_reason": "corrected"}
-    _write(connection, row, changed, now)
-    write_log(connection, [(row["id"], "withdrawn", {})], MACHINE, now)
-    return replace(to_flag(row), end=moment(now), end_reason="corrected")
+    changed = {"end_at": by.now, "end_reason": "corrected"}
+    _write(by, row, changed)
+    by.log([(row["id"], "withdrawn", {})])
+    return replace(to_flag(row), end=moment(by.now), end_reason="corrected")
 
 
-def _write(connection: Connection, row: RowMapping, changed: Mapping[str, Any], now: int) -> None:
+def _write(by: _Evaluation, row: RowMapping, changed: Mapping[str, Any]) -> None:
+    """Write what changed, and keep what was there before with the evaluation that had given it."""
+    stamped: dict[str, Any] = {}
+    if not follows_the_clock(row, changed):
+        past = {
+            "flag_id": row["id"],
+            "evaluation_id": row["evaluation_id"],
+            "replaced_at": by.now,
+            "fields": {name: value_to_json(row[name]) for name in changed},
+        }
+        by.connection.execute(insert(flag_past).values(past))
+        stamped = {"evaluation_id": by.id}
     state = state_of(
         verdict=row["verdict"], end_at=changed.get("end_at", row["end_at"]), acknowledged_at=row["acknowledged_at"]
     )
-    connection.execute(
-        update(flag_table).where(flag_table.c.id == row["id"]).values(**changed, state=str(state), updated_at=now)
-    )
+    values = {**changed, **stamped, "state": str(state), "updated_at": by.now}
+    by.connection.execute(update(flag_table).where(flag_table.c.id == row["id"]).values(values))
+
+
+def follows_the_clock(row: Mapping[str, Any] | RowMapping, changed: Collection[str]) -> bool:
+    """Whether all that changed is how long a silence has lasted: every look at the clock gives that anew."""
+    return row["kind"] == Kind.SILENCE and set(changed) == {"last_hit_at"}
 
 
 def grade_detail(flag: Flag) -> dict[str, Any]:
@@ -287,11 +333,16 @@ class LogEntry:
     actor: str
     action: str
     detail: Mapping[str, Any]
+    evaluation: int | None = None  # of what the machine did: the evaluation that did it
 
 
 def flag_log(db: Database, flag_id: str) -> list[LogEntry]:
     """What happened to a flag, oldest first."""
     c = log_table.c
-    query = select(c.at, c.actor, c.action, c.detail).where(c.flag_id == storable(flag_id)).order_by(c.id)
+    query = (
+        select(c.at, c.actor, c.action, c.detail, c.evaluation_id)
+        .where(c.flag_id == storable(flag_id))
+        .order_by(c.id)
+    )
     with db.connect() as connection:
-        return [LogEntry(moment(row.at), row.actor, row.action, row.detail) for row in connection.execute(query)]
+        return [LogEntry(moment(row[0]), *row[1:]) for row in connection.execute(query)]

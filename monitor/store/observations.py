@@ -15,7 +15,7 @@ from sqlalchemy import Connection, RowMapping, Select, bindparam, func, insert, 
 
 from collectors.base import StoredCounts
 from monitor.schema import batch as batch_table
-from monitor.schema import observation, observation_mark, observation_note, series
+from monitor.schema import observation, observation_mark, observation_note, series, series_past
 from monitor.store import sources
 from monitor.store.batches import (
     Added,
@@ -63,10 +63,10 @@ def add(
             answered = stored_answer(connection, idempotency.token_id, idempotency.key)
             if answered is not None:
                 raise AlreadyAnswered(answered)
-        ids, is_new = _series_ids(db, connection, batch, source, at)
+        batch_id = new_batch(connection, source, name, at)
+        ids, is_new = _series_ids(db, connection, batch, source, batch_id, at)
         ordered = sort_batch(ids[batch.series], batch.at, batch.value)
         decision = decide(ordered, _stored(db, connection, ordered, ids[is_new]))
-        batch_id = new_batch(connection, source, name, at)
         _store(db, connection, batch, decision, batch_id, at)
         counts = _counts(decision.outcome, len(rejects))
         close_batch(connection, batch_id, counts, rejects)
@@ -89,9 +89,10 @@ def check(batch: ObservationBatch) -> None:
 
 
 def _series_ids(
-    db: Database, connection: Connection, batch: ObservationBatch, source: str, now: int
+    db: Database, connection: Connection, batch: ObservationBatch, source: str, batch_id: int, now: int
 ) -> tuple[IntArray, Any]:
-    """The id of each series of the batch, and which are new. Areas and sources that changed are written."""
+    """The id of each series of the batch, and which are new. Areas and sources that changed are written, and what
+    they were before is kept."""
     areas = [storable(area) for area in batch.areas]
     names = [storable(own or source) for own in batch.sources]
     known = db.bulk.find_series(connection, batch.keys)
@@ -103,16 +104,20 @@ def _series_ids(
             known[i] = one
     stored = [one for one in known if one is not None]
     changed = [
-        {"series_id": one.id, "new_area": area or one.area, "new_source": name or one.source}
+        (one, {"series_id": one.id, "new_area": area or one.area, "new_source": name or one.source})
         for one, area, name in zip(stored, areas, names, strict=True)
         if (area and area != one.area) or (name and name != one.source)
     ]
     if changed:
+        past = [
+            {"series_id": one.id, "batch_id": batch_id, "area": one.area, "source": one.source} for one, _ in changed
+        ]
+        connection.execute(insert(series_past), past)
         connection.execute(
             update(series)
             .where(series.c.id == bindparam("series_id"))
             .values(area=bindparam("new_area"), source=bindparam("new_source")),
-            changed,
+            [new for _, new in changed],
         )
     is_new = np.zeros(len(stored), np.bool_)
     is_new[missing] = True

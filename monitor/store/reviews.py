@@ -7,11 +7,24 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, RowMapping, Select, delete, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Label,
+    RowMapping,
+    Select,
+    Text,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 
 from monitor.schema import flag as flag_table
 from monitor.schema import flag_log as log_table
-from monitor.schema import observation, observation_mark, series
+from monitor.schema import mark_log, observation, observation_mark, series
 from monitor.store.database import Database, insert_into
 from monitor.store.flag_rows import FlagRecord, Verdict, state_of, to_record
 from monitor.store.text import seconds, storable
@@ -68,6 +81,7 @@ def review(
     """
     judged, at, actor = Verdict(verdict), seconds(now), storable(reviewer)
     with db.begin() as connection:
+        db.bulk.lock_marks(connection)
         row = locked(connection, flag_id)
         if expected_revision is not None and row["revision"] != expected_revision:
             raise RevisionChanged(to_record(row))
@@ -83,7 +97,7 @@ def review(
             updated_at=at,
         )
         write_log(connection, [(flag_id, "reviewed", {"verdict": str(judged), "note": storable(note)})], actor, at)
-        touched = _unmark(connection, flag_id)
+        touched = _unmark(connection, flag_id, actor, at)
         if judged in MARKS and row["kind"] != Kind.SILENCE:
             touched += _mark(connection, row, MARKS[judged], actor, at)
         _evaluate_again(db, connection, touched, at)
@@ -100,14 +114,19 @@ def locked(connection: Connection, flag_id: str) -> RowMapping:
 
 
 def write_log(
-    connection: Connection, entries: Sequence[tuple[str, str, Mapping[str, Any]]], actor: str, at: int
+    connection: Connection,
+    entries: Sequence[tuple[str, str, Mapping[str, Any]]],
+    actor: str,
+    at: int,
+    evaluation: int | None = None,
 ) -> None:
-    """Add (flag id, action, detail) to the log of flags."""
+    """Add (flag id, action, detail) to the log of flags; `evaluation` is the id of the one that did it."""
     if entries:
         connection.execute(
             insert(log_table),
             [
                 {"flag_id": flag_id, "at": at, "actor": actor, "action": action, "detail": dict(detail)}
+                | {"evaluation_id": evaluation}
                 for flag_id, action, detail in entries
             ],
         )
@@ -123,6 +142,12 @@ def _mark(connection: Connection, row: RowMapping, mark: Mark, actor: str, now: 
     if not found:
         return []
     m = observation_mark.c
+    o = _observations_of(row).subquery()
+    same = (m.series_id == o.c.series_id) & (m.at == o.c.at) & (m.revision == o.c.revision)
+    before = func.coalesce(m.mark, 0)
+    after = before.op("&")(int(Mark.CONFLICT)).op("|")(int(mark))
+    judged = select(o.c.series_id, o.c.at, o.c.revision, before, after, *_by(row["id"], actor, now))
+    _log_marks(connection, judged.select_from(o.outerjoin(observation_mark, same)))
     new = insert_into(connection, observation_mark)
     connection.execute(
         new.on_conflict_do_update(
@@ -162,13 +187,31 @@ def _observations_of(row: RowMapping) -> Select[Any]:
     return query
 
 
-def _unmark(connection: Connection, flag_id: str) -> list[tuple[int, int]]:
+def _log_marks(connection: Connection, changes: Select[Any]) -> None:
+    """Write down what a review changes in marks; the newest id of this log is half of a data revision."""
+    names = ["series_id", "at", "revision", "before", "after", "flag_id", "actor", "marked_at"]
+    connection.execute(insert(mark_log).from_select(names, changes))
+
+
+def _by(flag_id: str, actor: str, now: int) -> tuple[Label[Any], ...]:
+    """Columns that say by whom a mark was changed."""
+    return (
+        literal(flag_id, Text).label("flag_id"),
+        literal(actor, Text).label("actor"),
+        literal(now, BigInteger).label("marked_at"),
+    )
+
+
+def _unmark(connection: Connection, flag_id: str, actor: str, now: int) -> list[tuple[int, int]]:
     """Take back the marks of an earlier judgement of this flag; what was found at storing stays."""
     m = observation_mark.c
     mine = m.flag_id == flag_id
     found = [(s, at) for s, at in connection.execute(select(m.series_id, m.at).where(mine))]
     if found:
-        both = m.mark.op("&")(int(Mark.CONFLICT)) != 0
+        left = m.mark.op("&")(int(Mark.CONFLICT))
+        taken = select(m.series_id, m.at, m.revision, m.mark, left.label("after"), *_by(flag_id, actor, now))
+        _log_marks(connection, taken.where(mine))
+        both = left != 0
         connection.execute(
             update(observation_mark).where(mine, both).values(mark=int(Mark.CONFLICT), flag_id="", actor="monitor")
         )
