@@ -216,11 +216,11 @@ def number_from_json(stored: float | str | None) -> float:
     return math.nan if stored is None else float(stored)
 
 
-def null_for_nan(value: float) -> float | None:
-    plain = float(value)
-    return None if math.isnan(plain) else plain
 def value_to_json(value: Any) -> Any:
     """A column's value as JSON: infinite numbers are words, the rest is JSON already."""
     return number_to_json(value) if isinstance(value, float) else value
 
 
+def null_for_nan(value: float) -> float | None:
+    plain = float(value)
+    return None if math.isnan(plain) else plain
