@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from alerts.notify import NotifyOptions, Reason, compose
 from collectors.base import Expectation, SourceOptions
 from monitor.config_model import Config
-from monitor.memory import Held, Memory
+from monitor.memory import Held, KeysByItem, Memory
 from monitor.metrics import Metrics
 from monitor.store import outbox, people
 from monitor.store.database import Database
@@ -23,6 +23,7 @@ from monitor.store.flags import FlagChange, save_evaluation
 from thresholds.catalogue import Catalogue
 from thresholds.model import Flag, Kind, SeriesKey
 from thresholds.plan import Policy
+from thresholds.together import Together
 
 if TYPE_CHECKING:  # numba behind it is loaded when the first evaluation runs, not at start
     from thresholds.silence import Cadence
@@ -39,6 +40,18 @@ def public_url(config: Config) -> str:
     web = config.web
     host = f"[{web.host}]" if ":" in web.host else web.host
     return web.public_url or f"http://{host}:{web.port}"
+
+
+def batches(groups: Iterable[frozenset[str]], items: int) -> Iterator[list[frozenset[str]]]:
+    """Whole groups, so many that they hold at least `items` items; the last ones may hold fewer."""
+    some: list[frozenset[str]] = []
+    for group in groups:
+        some.append(group)
+        if sum(map(len, some)) >= items:
+            yield some
+            some = []
+    if some:
+        yield some
 
 
 class Evaluation:
@@ -88,14 +101,15 @@ class Evaluation:
             by_item: dict[str, list[int]] = {}
             for place, mark in enumerate(marks):
                 by_item.setdefault(self.memory.series[mark.series_id].key.item, []).append(place)
-            items = sorted(by_item)
-            for first in range(0, len(items), ITEMS_AT_ONCE):
-                some = items[first : first + ITEMS_AT_ONCE]
-                chosen = [marks[p] for item in some for p in by_item[item]]
-                since = {item: min(marks[p].since_at for p in by_item[item]) for item in some}
-                # a ratio of two items is news for both, whichever of them was reported
-                related = self.policy.together(some, self.memory.by_item) - set(some)
-                since |= dict.fromkeys(related, min(since.values()))
+            # what is judged with others (ratios, classes, publishers of counts) is news for all of them
+            groups = Together(self.policy, KeysByItem(self.memory)).groups(by_item)
+            for some in batches(groups, ITEMS_AT_ONCE):
+                since: dict[str, int] = {}
+                chosen: list[Dirty] = []
+                for group in some:
+                    own = [marks[p] for item in group & by_item.keys() for p in by_item[item]]
+                    since |= dict.fromkeys(group, min(mark.since_at for mark in own))
+                    chosen += own
                 changes += self.evaluate_items(sorted(since), since, chosen, now)
             return changes
 

@@ -6,7 +6,7 @@ take seconds, so each evaluation reads only the series that are marked, from the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from itertools import pairwise
@@ -32,6 +32,22 @@ class Held:
     at: IntArray
     value: FloatArray
     mark: NDArray[np.uint8]
+
+
+class KeysByItem(Mapping[str, Sequence[SeriesKey]]):
+    """The keys of all series by item, looked up when they are asked for."""
+
+    def __init__(self, memory: Memory) -> None:
+        self.memory = memory
+
+    def __getitem__(self, item: str) -> Sequence[SeriesKey]:
+        return [self.memory.series[i].key for i in self.memory.by_item[item]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.memory.by_item)
+
+    def __len__(self) -> int:
+        return len(self.memory.by_item)
 
 
 class Memory:

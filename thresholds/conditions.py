@@ -12,6 +12,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
+from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
 import numpy as np
@@ -64,6 +65,13 @@ class Measured:
         return replace(self, **blank)
 
 
+class Company(Enum):
+    """Items that an item is evaluated with, where they are no named class."""
+
+    OWN_CLASS = "own class"
+    """those of its own class; an item without a class is by itself"""
+
+
 class Condition(Settings, ABC):
     """Base of all conditions."""
 
@@ -78,6 +86,10 @@ class Condition(Settings, ABC):
 
     def needs(self) -> frozenset[str]:
         """Folded names of items that must be evaluated together for this condition; empty for all but ratios."""
+        return frozenset()
+
+    def needs_classes(self) -> frozenset[str | Company]:
+        """Classes whose items must all be evaluated with an item that is judged by this condition."""
         return frozenset()
 
     def measure(self, view: View, at: IntArray, direction: Direction) -> Measured | None:

@@ -11,7 +11,18 @@ from pydantic import Field, model_validator
 
 from thresholds.calendar import WORDS, Lag
 from thresholds.catalogue import UNCLASSED, Measure
-from thresholds.conditions import SLACK, Comparison, Condition, Measured, Truth, compare, condition, sign, texts
+from thresholds.conditions import (
+    SLACK,
+    Company,
+    Comparison,
+    Condition,
+    Measured,
+    Truth,
+    compare,
+    condition,
+    sign,
+    texts,
+)
 from thresholds.conditions_charts import growing, worded
 from thresholds.model import Direction, FloatArray, IntArray
 from thresholds.panel import codes_of
@@ -69,6 +80,9 @@ class Outlier(Condition):
     """least d as a change in percent (exactly: in log): 2 with c = 7 lets every change up to 14 % pass"""
     points: int = Field(default=10, ge=4, le=10_000)
     """fewest points that day: with fewer those of the class are taken together, else the answer is unknown"""
+
+    def needs_classes(self) -> frozenset[str | Company]:
+        return frozenset((Company.OWN_CLASS,))
 
     @property
     def fences(self) -> Fences:
@@ -236,6 +250,9 @@ class Diffusion(Condition):
     """fewest series known that day: with fewer the answer is unknown"""
     among: Literal["item", "class"] = "item"
     """whether the points of the same item, spec, unit and channel are counted, or all series of its class"""
+
+    def needs_classes(self) -> frozenset[str | Company]:
+        return frozenset((Company.OWN_CLASS,)) if self.among == "class" else frozenset()
 
     def moved(self, view: View) -> NDArray[np.int8]:
         """int8[n]: 1 rose, -1 fell, 0 neither; UNKNOWN where that is not known."""

@@ -13,6 +13,7 @@ from thresholds import (
     conditions_counts,
     conditions_crosssection,
     conditions_forecast,
+    conditions_reach,
     conditions_seasonal,
     conditions_series,
 )
@@ -26,6 +27,7 @@ MODULES = (
     conditions_counts,
     conditions_crosssection,
     conditions_forecast,
+    conditions_reach,
     conditions_seasonal,
     conditions_series,
 )

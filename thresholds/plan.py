@@ -17,8 +17,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from thresholds.catalogue import SHIPPED as SHIPPED_CATALOGUE
-from thresholds.catalogue import Catalogue, folded, load_catalogue
-from thresholds.conditions import walk
+from thresholds.catalogue import Catalogue, load_catalogue
 from thresholds.kinds import AnyCondition
 from thresholds.model import NO_GRADE, Direction, Grade
 from thresholds.settings import Fault, Settings, load, read_toml, validate
@@ -142,17 +141,6 @@ class Policy:
 
     def plan_of(self, domain: str) -> Plan | None:
         return self.plans.get(domain)
-
-    def together(self, items: Collection[str], known: Collection[str]) -> set[str]:
-        """`items` and those of `known` that some rule looks at together with one of them (ratios of two items)."""
-        names = {folded(name) for name in items}
-        needs = [c.needs() for pack in self.packs for rule in pack.rules for c in walk(rule.when)]
-        grown = True
-        while grown:
-            more = {name for need in needs if need & names for name in need} - names
-            grown = bool(more)
-            names |= more
-        return set(items) | {name for name in known if folded(name) in names}
 
 
 SHIPPED = Path(__file__).parent / "plans"

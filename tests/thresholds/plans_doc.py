@@ -76,6 +76,7 @@ MEANING = {
     "all.of": "the conditions; `{ all = [ … ] }` for short",
     "any.of": "the conditions; `{ any = [ … ] }` for short",
     "not.of": "the condition; `{ not = { … } }` for short",
+    "reach.of": "the condition that must hold there",
     "m_of_n.of": "the condition that is counted",
     "catalogue.version": "of the text",
     "catalogue.classes": "classes of items",

@@ -153,10 +153,3 @@ def test_chance_alone_seldom_makes_a_surge() -> None:
     rng = np.random.default_rng(21)
     flags = flagged(complaints(rng.poisson(12, 365).tolist()), "complaints-12315")
     assert not [f for f in flags if f.rule.endswith("surge")]
-
-
-def test_related_items_are_evaluated_together() -> None:
-    """A new maize price changes the ratio, which is flagged on the hog: whoever evaluates one must have the other."""
-    known = ["生猪", "玉米", "大白菜", "玉米油"]
-    assert only("pork2021").together(["玉米"], known) == {"生猪", "玉米"}
-    assert only("subsidy-cpi").together(["玉米"], known) == {"玉米"}

@@ -1,0 +1,125 @@
+"""Which items must be evaluated together, so that evaluating what changed gives what evaluating everything gives.
+
+Most rules look at one item. Ratios look at two, breadth over kinds and pooled cross-sections at a class, and whether
+a publisher of counts is out at all counts that it publishes. The daemon evaluates the items that changed and, with
+them, all items named here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from thresholds.catalogue import UNCLASSED, Classified, Measure, folded
+from thresholds.conditions import Company, walk
+from thresholds.model import SeriesKey
+
+if TYPE_CHECKING:
+    from thresholds.plan import Pack, Policy, Rule
+
+Known = Mapping[str, Collection[SeriesKey]]
+"""All series there are, by item."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A condition of a rule that looks beyond one item."""
+
+    rule: Rule
+    pack: Pack
+    names: frozenset[str]
+    classes: frozenset[str | Company]
+
+
+class Together:
+    """The items of `known` as groups: each is judged as a whole, none looks at another."""
+
+    def __init__(self, policy: Policy, known: Known) -> None:
+        self.catalogue, self.known = policy.catalogue, known
+        self.asked = list(beyond_one_item(policy))
+
+    @cached_property
+    def by_folded(self) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for name in self.known:
+            found.setdefault(folded(name), set()).add(name)
+        return found
+
+    @cached_property
+    def classified(self) -> dict[str, Classified]:
+        return {name: self.catalogue.classify(next(iter(keys))) for name, keys in self.known.items() if keys}
+
+    @cached_property
+    def by_publisher(self) -> dict[tuple[str, str], set[str]]:
+        found: dict[tuple[str, str], set[str]] = {}
+        for name in self.known:
+            for publisher in self.publishers(name):
+                found.setdefault(publisher, set()).add(name)
+        return found
+
+    def groups(self, items: Collection[str]) -> Iterator[frozenset[str]]:
+        """The groups that `items` belong to, each once, in order of its first item by name."""
+        seen: set[str] = set()
+        for item in sorted(items):
+            if item not in seen:
+                group = self.group(item)
+                seen |= group
+                yield group
+
+    def group(self, item: str) -> frozenset[str]:
+        """All items that are judged with `item`, or with those in turn; itself among them."""
+        grown = {item}
+        while True:
+            more = {other for name in grown for other in self.same_publisher(name)}
+            for one in self.asked:
+                more |= self.named(one, grown) | self.pooled(one, grown)
+            if more <= grown:
+                return frozenset(grown)
+            grown |= more
+
+    def named(self, one: Asked, items: Collection[str]) -> set[str]:
+        """Items that a condition names, where it names one of `items`."""
+        if one.names.isdisjoint(map(folded, items)):
+            return set()
+        return {name for word in one.names for name in self.by_folded.get(word, ())}
+
+    def pooled(self, one: Asked, items: Collection[str]) -> set[str]:
+        """Items of the classes that a condition pools, and those judged by it, where one of `items` is among them."""
+        found: set[str] = set()
+        if not one.classes:
+            return found
+        classes = frozenset(c for c in one.classes if isinstance(c, str))
+        judged = {name for name, c in self.classified.items() if covers(one, c)}
+        if classes:
+            every = judged | {name for name, c in self.classified.items() if not classes.isdisjoint(c.chain)}
+            found |= every if not every.isdisjoint(items) else set()
+        if Company.OWN_CLASS in one.classes:
+            mine = {self.classified[name].name for name in judged.intersection(items)} - {UNCLASSED}
+            found |= {name for name in judged if self.classified[name].name in mine}
+        return found
+
+    def same_publisher(self, item: str) -> set[str]:
+        """Items counted by the same publishers (point and channel) as `item`: see thresholds.kernels.outage."""
+        return {name for publisher in self.publishers(item) for name in self.by_publisher[publisher]}
+
+    def publishers(self, item: str) -> set[tuple[str, str]]:
+        counts = (k for k in self.known[item] if self.catalogue.classify(k).measure is Measure.COUNT)
+        return {(k.point, k.channel) for k in counts}
+
+
+def beyond_one_item(policy: Policy) -> Iterator[Asked]:
+    for pack in policy.packs:
+        for rule in pack.rules:
+            for condition in walk(rule.when):
+                one = Asked(rule, pack, condition.needs(), condition.needs_classes())
+                if one.names or one.classes:
+                    yield one
+
+
+def covers(one: Asked, classified: Classified) -> bool:
+    """Whether a rule applies to items classified so."""
+    chain = set(classified.chain)
+    wanted = not one.rule.classes or not chain.isdisjoint(one.rule.classes)
+    return wanted and chain.isdisjoint(one.rule.without_classes) and one.pack.domain in ("any", classified.domain)
