@@ -20,8 +20,13 @@ SMALL = 200_000
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile at first call and keep the machine code beside the module: 1 to 4 s once, milliseconds later."""
-    return cast("Callable[P, R]", numba.njit(function, cache=True, nogil=True))
+    """Compile at first call and keep the machine code beside the module (or in NUMBA_CACHE_DIR): 1 to 4 s once,
+    milliseconds later. Where it can be kept nowhere, every process compiles for itself."""
+    try:
+        made = numba.njit(function, cache=True, nogil=True)
+    except RuntimeError:  # neither the module's folder nor the user's cache can be written
+        made = numba.njit(function, nogil=True)
+    return cast("Callable[P, R]", made)
 
 
 def over_series(start: IntArray, work: Callable[[int, int], None]) -> None:
