@@ -16,6 +16,7 @@ from thresholds import (
     conditions_reach,
     conditions_seasonal,
     conditions_series,
+    conditions_staying,
 )
 from thresholds.conditions import KINDS, AnyCondition
 
@@ -30,6 +31,7 @@ MODULES = (
     conditions_reach,
     conditions_seasonal,
     conditions_series,
+    conditions_staying,
 )
 
 __all__ = ["KINDS", "MODULES", "AnyCondition"]
