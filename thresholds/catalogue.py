@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from thresholds.model import SeriesKey
-from thresholds.settings import Fault, Settings, load
+from thresholds.settings import Fault, Settings, TextFile, parse_toml, read_text, validate
 
 UNCLASSED = "未分类"
 SHIPPED = Path(__file__).parent / "catalogue.toml"
@@ -163,14 +163,34 @@ def folded(text: str) -> str:
 
 def load_catalogue(extra: Sequence[Path] = ()) -> tuple[Catalogue | None, list[Fault]]:
     """The installation's catalogues before the shipped one; all faults of all files at once."""
-    parts: dict[str, CatalogueFile] = {}
+    texts, faults = read_catalogues(extra)
+    return catalogue_of(texts, faults)
+
+
+def read_catalogues(extra: Sequence[Path] = ()) -> tuple[list[TextFile], list[Fault]]:
+    """The texts of the installation's catalogues, then of the shipped one, and why some could not be read."""
+    texts: list[TextFile] = []
     faults: list[Fault] = []
     for path in [*extra, SHIPPED]:
-        shown = path.name if path == SHIPPED else str(path)
-        part, wrong = load(CatalogueFile, path, shown)
+        text, wrong = read_text(path, path.name if path == SHIPPED else str(path))
+        faults.extend(wrong)
+        if text is not None:
+            texts.append(text)
+    return texts, faults
+
+
+def catalogue_of(texts: Sequence[TextFile], unread: Sequence[Fault] = ()) -> tuple[Catalogue | None, list[Fault]]:
+    """A catalogue from the texts of its files. `unread`: faults that were found in reading them."""
+    parts: dict[str, CatalogueFile] = {}
+    faults = list(unread)
+    for one in texts:
+        tables, wrong = parse_toml(one.text, one.name)
+        part = None
+        if not wrong:
+            part, wrong = validate(CatalogueFile, tables, one.name)
         faults.extend(wrong)
         if part:
-            parts[shown] = part
+            parts[one.name] = part
     known = {c.name for p in parts.values() for c in p.classes} | {UNCLASSED}
     for shown, part in parts.items():
         faults.extend(unknown_classes(part, known, shown))

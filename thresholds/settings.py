@@ -112,17 +112,38 @@ class Secret(Settings):
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def read_toml(path: Path, shown: str | None = None) -> tuple[dict[str, Any], list[Fault]]:
-    """The tables of a TOML file, or the one fault that prevents reading it."""
+@dataclass(frozen=True, slots=True)
+class TextFile:
+    """A file's text, byte for byte, and the name that faults show."""
+
+    name: str
+    text: str
+
+
+def read_text(path: Path, shown: str | None = None) -> tuple[TextFile | None, list[Fault]]:
+    """The text of a file, or the one fault that prevents reading it."""
     name = shown or str(path)
     try:
-        return tomllib.loads(path.read_text("utf-8-sig")), []  # editors on Windows put a mark before the first line
+        return TextFile(name, path.read_bytes().decode("utf-8")), []
     except FileNotFoundError:
-        return {}, [Fault(name, "", "the file does not exist", "Create it, or name another file")]
+        return None, [Fault(name, "", "the file does not exist", "Create it, or name another file")]
     except UnicodeDecodeError:
-        return {}, [Fault(name, "", "the file is not UTF-8 text", "Save it again as UTF-8")]
+        return None, [Fault(name, "", "the file is not UTF-8 text", "Save it again as UTF-8")]
     except OSError as error:
-        return {}, [Fault(name, "", f"the file cannot be read ({error.strerror})", "Check its permissions")]
+        return None, [Fault(name, "", f"the file cannot be read ({error.strerror})", "Check its permissions")]
+
+
+def read_toml(path: Path, shown: str | None = None) -> tuple[dict[str, Any], list[Fault]]:
+    """The tables of a TOML file, or the one fault that prevents reading it."""
+    file, faults = read_text(path, shown)
+    return ({}, faults) if file is None else parse_toml(file.text, file.name)
+
+
+def parse_toml(text: str, name: str) -> tuple[dict[str, Any], list[Fault]]:
+    """The tables of a TOML text, or the one fault that prevents reading it."""
+    plain = text.removeprefix("\ufeff")  # editors on Windows put a mark before the first line
+    try:
+        return tomllib.loads(plain.replace("\r\n", "\n").replace("\r", "\n")), []
     except tomllib.TOMLDecodeError as error:
         return {}, [Fault(name, "", f"not valid TOML: {error}", "Correct the line that is named")]
     except RecursionError:
