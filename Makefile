@@ -20,7 +20,7 @@ test: setup-test
 	@tools/system-packages.sh
 	.venv/bin/pytest -n auto --dist loadfile --ignore tests/deploy/test_daemon.py --ignore tests/test_arrows.py $(ARGS)
 	@# a daemon starved by tests beside it raises alerts, and rightly: this one runs alone
-	@# and ast.parse fails in a process in which a test recursed deeply (CPython 3.11)
+	@# and CPython 3.11 cannot parse while another thread does, as printing a traceback does
 	.venv/bin/pytest tests/deploy/test_daemon.py tests/test_arrows.py
 
 check: setup-test

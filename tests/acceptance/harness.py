@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from monitor.app import App, running
 from monitor.check import check
 from monitor.store.dirty import waiting
+from tests.servers import QuietServer
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 PATIENCE = 60.0
@@ -58,7 +59,7 @@ class Phone:
             def log_message(self, *_: object) -> None:
                 """Quiet."""
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = QuietServer(("127.0.0.1", 0), Handler)
         self.thread = Thread(target=self.server.serve_forever, daemon=True)
         self.thread.start()
 

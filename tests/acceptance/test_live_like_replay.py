@@ -7,7 +7,7 @@ import gzip
 import io
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -18,6 +18,7 @@ from monitor.cli import build_parser
 from monitor.commands.replay import main as replay_command
 from monitor.store.flags import FlagFilter, list_flags
 from tests.acceptance.harness import DATA, Clock, Phone, collect, installation, until
+from tests.servers import QuietServer
 
 CONFIG = """
 [database]
@@ -70,7 +71,7 @@ class Publisher:
             def log_message(self, *_: object) -> None:
                 """Quiet."""
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = QuietServer(("127.0.0.1", 0), Handler)
         Thread(target=self.server.serve_forever, daemon=True).start()
 
     @property

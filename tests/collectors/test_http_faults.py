@@ -10,7 +10,7 @@ import threading
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import pytest
 from collectors.base import CollectError
 from tests.collectors.asking import GOOD, ROWS, Asking, values
 from tests.collectors.servers import Exchange, WebServer
+from tests.servers import QuietServer
 
 
 def test_a_server_that_is_busy_is_asked_again_when_it_says(web: WebServer, ask: Asking) -> None:
@@ -194,7 +195,7 @@ def tls(tmp_path: Path) -> Iterator[str]:
         def log_message(self, format: str, *args: Any) -> None:
             """Quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = QuietServer(("127.0.0.1", 0), Handler)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "ca.pem", tmp_path / "key.pem")
     server.socket = context.wrap_socket(server.socket, server_side=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.daemon import CONSOLE_SCRIPT, monitor, sqlite_rows
+from tests.faults.daemon import CONSOLE_SCRIPT, monitor, sqlite_rows, until
 from tests.faults.sheets import ITEMS, Sheet, calm, planted
 from tests.faults.sources import yesterday
 
@@ -72,7 +72,9 @@ def test_an_import_killed_at_any_moment_is_completed_by_the_next_one(
     for step in range(STEPS):
         folder = shutil.copytree(prepared, tmp_path / str(step))
         process = start(folder, sheets)
-        time.sleep(seconds * (step + 0.5) / STEPS)
+        done = step * len(sheets) // STEPS
+        until(lambda: len(stored(folder)) >= done or process.poll() is not None, f"{done} files are stored")  # noqa: B023
+        time.sleep(seconds / len(sheets) * (step % 3) / 3)
         process.kill()
         process.wait(10)
         before = stored(folder)

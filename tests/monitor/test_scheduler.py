@@ -182,7 +182,8 @@ def test_a_job_that_the_database_refused_is_run_again_soon_and_known_until_then(
     scheduler.start()
     until(lambda: scheduler.refused == {"tidy": "The disk is full."}, "it is known")
     assert sample(metrics, "store_errors_total", reason="full") >= 1
-    assert "job tidy failed, it is tried again within 0 s: The disk is full." in caplog.text
+    told = "job tidy failed, it is tried again within 0 s: The disk is full."
+    until(lambda: told in caplog.text, "it is told")
     work.error = None
     until(lambda: work.ended >= 2 and not scheduler.refused, "it was run again long before its next turn")
     until(lambda: "job tidy goes through again" in caplog.text, "that is told too")
