@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the servers that the tests start: PostgreSQL, Prometheus, Alertmanager. Without root, or without a network,
-# it says what is missing; the tests that need it are then skipped with that reason.
+# Installs the servers that the tests start (PostgreSQL, Prometheus, Alertmanager) and SQLite's command. Without root,
+# or without a network, it says what is missing; the tests that need it are then skipped with that reason.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -8,6 +8,7 @@ missing=()
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || missing+=(postgresql)
 { command -v prometheus && command -v promtool; } >/dev/null || missing+=(prometheus)
 { command -v prometheus-alertmanager || command -v alertmanager; } >/dev/null || missing+=(prometheus-alertmanager)
+command -v sqlite3 >/dev/null || missing+=(sqlite3)
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 skipped="the tests that need it are skipped"
