@@ -61,6 +61,16 @@ def build_parser() -> argparse.ArgumentParser:
     replay.add_argument("--to", dest="until", type=day, metavar="D", help="leave out observations after this day")
     replay.add_argument("--config", type=Path, help="take plans, rule packs and catalogues from this configuration")
     made["explain"].add_argument("flag", metavar="FLAG", help="id of the flag")
+    either = made["explain"].add_mutually_exclusive_group()
+    either.add_argument("--json", action="store_true", help="what GET /api/v1/flags/FLAG gives")
+    either.add_argument(
+        "--reproduce",
+        nargs="?",
+        const="last",
+        choices=("first", "last", "all"),
+        help="evaluate again what was known then, by the rules of then, and compare: what the flag says now (last,"
+        " the default), what it said at first, or all that it ever said; exit 1 where anything differs",
+    )
     add_tokens(made["tokens"])
     add_roster(made["roster"])
     return parser

@@ -15,11 +15,14 @@ from collectors.base import Expectation, SourceOptions
 from monitor.config_model import Config
 from monitor.memory import Held, KeysByItem, Memory
 from monitor.metrics import Metrics
+from monitor.regime import program_version, regime_text
 from monitor.store import outbox, people
 from monitor.store.database import Database
 from monitor.store.demo import is_demo_source
-from monitor.store.dirty import Dirty, dirty_series
+from monitor.store.dirty import Dirty, waiting
 from monitor.store.flags import FlagChange, save_evaluation
+from monitor.store.policies import keep_policy
+from monitor.store.stamps import Stamp
 from thresholds.catalogue import Catalogue
 from thresholds.model import Flag, Kind, SeriesKey
 from thresholds.plan import Policy
@@ -64,6 +67,8 @@ class Evaluation:
         self.memory = Memory(config.zone)
         self.loaded = False
         self.lock = Lock()
+        self.kept: dict[tuple[str, str], str] = {}
+        """policies and settings that are stored: (version, text of the settings) -> digest of that text"""
 
     def adopt(self, config: Config, policy: Policy) -> None:
         """A new configuration, from the next evaluation on, without looking back at flags that are over.
@@ -81,22 +86,29 @@ class Evaluation:
         if config.detection.history > self.config.detection.history:
             self.loaded = False  # what lies further back is read when it is next needed
         self.config, self.policy = config, policy
+        self.memory.zone = config.zone
 
-    def ready(self, now: datetime) -> None:
-        if not self.loaded:
-            self.memory.load(self.db, self.oldest(now))
-            self.loaded = True
+    def load(self, now: datetime) -> list[Dirty]:
+        marks = self.memory.load(self.db, self.oldest(now))
+        self.loaded = True
+        return marks
+
+    def stamp(self, now: datetime) -> Stamp:
+        """What is evaluated now rests on this. A policy or settings not met before are stored first."""
+        city, zone = self.config.installation.city, self.config.installation.timezone
+        regime = self.policy.version, regime_text(city, zone, self.config.source)
+        if regime not in self.kept:
+            self.kept[regime] = keep_policy(self.db, self.policy, regime[1], now)
+        memory = self.memory
+        return Stamp(regime[0], self.kept[regime], memory.revision, memory.since, program_version())
 
     def evaluate(self, now: datetime) -> list[FlagChange]:
         """Evaluate all items that have marked series. Raises StoreError: the marks stay, the next turn does it."""
         with self.lock:
             self.turn()
-            marks = dirty_series(self.db)
-            if not marks:
+            if not self.loaded and not waiting(self.db)[0]:
                 return []
-            if self.loaded:
-                self.memory.refresh(self.db, marks, self.oldest(now))
-            self.ready(now)
+            marks = self.memory.refresh(self.db) if self.loaded else self.load(now)
             changes: list[FlagChange] = []
             by_item: dict[str, list[int]] = {}
             for place, mark in enumerate(marks):
@@ -140,6 +152,7 @@ class Evaluation:
             now=now,
             notify=self.notifier(now),
             kinds=(Kind.MOVE, Kind.DATA),
+            stamp=self.stamp(now),
         )
 
     def watch(self, now: datetime) -> list[FlagChange]:
@@ -148,7 +161,8 @@ class Evaluation:
 
         with self.lock:
             self.turn()
-            self.ready(now)
+            if not self.loaded:
+                self.load(now)
             panel, held = self.memory.panel()
             classified = [self.policy.catalogue.classify(h.key) for h in held]
             flags = silence_flags(
@@ -171,6 +185,7 @@ class Evaluation:
                 now=now,
                 notify=self.notifier(now),
                 kinds=(Kind.SILENCE,),
+                stamp=self.stamp(now),
             )
 
     def notifier(self, now: datetime) -> Callable[[Connection, Sequence[FlagChange]], None]:

@@ -14,9 +14,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.store.columns import Columns, read_columns, read_series
+from monitor.store.columns import Columns, SeriesColumns, columns_in, series_in
 from monitor.store.database import Database
-from monitor.store.dirty import Dirty
+from monitor.store.dirty import Dirty, dirty_in
+from monitor.store.stamps import DataRevision, data_revision
 from thresholds.model import FloatArray, IntArray, SeriesKey
 from thresholds.panel import Panel
 
@@ -57,17 +58,26 @@ class Memory:
         self.zone = zone
         self.series: dict[int, Held] = {}
         self.by_item: dict[str, list[int]] = {}
+        self.since = 0
+        """epoch seconds: all observations from here on are held, older ones are not"""
+        self.revision = DataRevision(0, 0)
+        """what the database held when it was last read; what is held is exactly that"""
 
-    def load(self, db: Database, since: datetime) -> None:
-        """Everything from `since` on. Raises StoreError."""
+    def load(self, db: Database, since: datetime) -> list[Dirty]:
+        """Everything from `since` on. Gives what waits for evaluation, as of the same moment. Raises StoreError."""
+        begin = int(since.timestamp())
+        with db.snapshot() as connection:
+            revision, marks = data_revision(connection), dirty_in(connection)
+            known, columns = series_in(connection), columns_in(db, connection, None, begin)
         self.series.clear()
         self.by_item.clear()
-        self.learn(db)
-        self.splice(read_columns(db, None, int(since.timestamp())))
+        self.learn(known)
+        self.splice(columns)
+        self.since, self.revision = begin, revision
+        return marks
 
-    def learn(self, db: Database) -> None:
+    def learn(self, known: SeriesColumns) -> None:
         """Series that are new, and areas and sources that changed."""
-        known = read_series(db)
         empty = (np.empty(0, np.int64), np.empty(0, np.float64), np.empty(0, np.uint8))
         for series_id, key, area, source in zip(
             known.ids.tolist(), known.keys, known.areas, known.sources, strict=True
@@ -79,16 +89,24 @@ class Memory:
             else:
                 held.area, held.source = area, source
 
-    def refresh(self, db: Database, marks: Sequence[Dirty], oldest: datetime) -> None:
-        """Read what changed in the marked series, not before `oldest`. Raises StoreError; then nothing is lost."""
-        if not marks:
-            return
-        self.learn(db)
-        since = max(min(m.since_at for m in marks), int(oldest.timestamp()))
-        columns = read_columns(db, [m.series_id for m in marks], since)
+    def refresh(self, db: Database) -> list[Dirty]:
+        """Read what changed in the series that wait for evaluation, and give these.
+
+        Raises StoreError; then what is held stays as it was.
+        """
+        with db.snapshot() as connection:
+            marks = dirty_in(connection)
+            if not marks:
+                return marks
+            revision, known = data_revision(connection), series_in(connection)
+            since = max(min(m.since_at for m in marks), self.since)
+            columns = columns_in(db, connection, [m.series_id for m in marks], since)
+        self.learn(known)
         for one in marks:
             self.cut(self.series[one.series_id], since)
         self.splice(columns)
+        self.revision = revision
+        return marks
 
     @staticmethod
     def cut(held: Held, since: int) -> None:
@@ -114,17 +132,21 @@ class Memory:
     def panel(self, items: Collection[str] | None = None) -> tuple[Panel, list[Held]]:
         """The panel of all series of these items (of all items when None), and the series in its order."""
         wanted = sorted(self.by_item) if items is None else sorted(items)
-        chosen = [self.series[i] for item in wanted for i in self.by_item.get(item, ())]
-        chosen = [h for h in chosen if len(h.at)]
-        lengths = np.array([len(h.at) for h in chosen], np.int64)
-        join = np.concatenate if chosen else (lambda _: np.empty(0))
-        panel = Panel.build(
-            [h.key for h in chosen],
-            [h.area for h in chosen],
-            np.repeat(np.arange(len(chosen)), lengths),
-            join([h.at for h in chosen]).astype(np.int64, copy=False),
-            join([h.value for h in chosen]).astype(np.float64, copy=False),
-            join([h.mark for h in chosen]).astype(np.uint8, copy=False),
-            self.zone,
-        )
-        return panel, chosen
+        return panel_of([self.series[i] for item in wanted for i in self.by_item.get(item, ())], self.zone)
+
+
+def panel_of(series: Iterable[Held], zone: tzinfo) -> tuple[Panel, list[Held]]:
+    """The panel of those of the series that have observations, and these in its order."""
+    chosen = [h for h in series if len(h.at)]
+    lengths = np.array([len(h.at) for h in chosen], np.int64)
+    join = np.concatenate if chosen else (lambda _: np.empty(0))
+    panel = Panel.build(
+        [h.key for h in chosen],
+        [h.area for h in chosen],
+        np.repeat(np.arange(len(chosen)), lengths),
+        join([h.at for h in chosen]).astype(np.int64, copy=False),
+        join([h.value for h in chosen]).astype(np.float64, copy=False),
+        join([h.mark for h in chosen]).astype(np.uint8, copy=False),
+        zone,
+    )
+    return panel, chosen

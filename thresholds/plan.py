@@ -8,19 +8,18 @@ an installation adds its own folders. See docs/plans.md.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator
 
-from thresholds.catalogue import SHIPPED as SHIPPED_CATALOGUE
-from thresholds.catalogue import Catalogue, load_catalogue
+from thresholds.catalogue import Catalogue, catalogue_of, read_catalogues
 from thresholds.kinds import AnyCondition
 from thresholds.model import NO_GRADE, Direction, Grade
-from thresholds.settings import Fault, Settings, load, read_toml, validate
+from thresholds.settings import Fault, Settings, TextFile, load, parse_toml, read_text, validate
 
 Mark = Literal["S", "S2", "M-high", "M-med", "M-low", "P"]
 """How well a source is established: statute, press or restatement, from memory, proposal of this project."""
@@ -128,6 +127,21 @@ class Plan(Settings):
 
 
 @dataclass(frozen=True)
+class PolicyTexts:
+    """All that a policy is made of: enough to make it again, wherever it is kept meanwhile (`policy_again`).
+
+    files       plans and rule packs in the order read, also those that are not in force
+    catalogues  the installation's, then the shipped one
+    plans, packs  ids of those in force
+    """
+
+    files: tuple[TextFile, ...] = ()
+    catalogues: tuple[TextFile, ...] = ()
+    plans: tuple[str, ...] = ()
+    packs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Policy:
     """Everything that detection is governed by, loaded and checked."""
 
@@ -138,6 +152,7 @@ class Policy:
     """the packs that are switched on"""
     version: str
     """hash over all files: which policy an evaluation was made under"""
+    texts: PolicyTexts = field(default=PolicyTexts(), repr=False, compare=False)
 
     def plan_of(self, domain: str) -> Plan | None:
         return self.plans.get(domain)
@@ -171,18 +186,41 @@ def load_policy(
 
     `enable` and `disable` name packs whose own `enabled` is overruled; `shown` names the file these come from.
     """
-    loaded = Loaded({}, {}, [], hashlib.sha256(), {})
+    files: list[TextFile] = []
+    faults: list[Fault] = []
     for folder in [SHIPPED, *folders]:
         if not folder.is_dir():
-            loaded.faults.append(
-                Fault(shown, "detection.plan_folders", f"{folder} is not a folder", "Correct the path")
-            )
+            faults.append(Fault(shown, "detection.plan_folders", f"{folder} is not a folder", "Correct the path"))
         for path in sorted(folder.glob("*.toml")):
-            read_policy_file(path, loaded)
-    catalogue, faults = load_catalogue(catalogues)
+            text, wrong = read_text(path, path.name)
+            faults.extend(wrong)
+            if text is not None:
+                files.append(text)
+    parts, wrong = read_catalogues(catalogues)
+    texts = PolicyTexts(tuple(files), tuple(parts), tuple(plans))
+    return policy_of(texts, [*faults, *wrong], lambda loaded: choose_packs(loaded, enable, disable, shown), shown)
+
+
+def policy_again(texts: PolicyTexts) -> tuple[Policy | None, list[Fault]]:
+    """The policy that these texts were taken from. Faults: this version of the program reads such files otherwise."""
+
+    def as_then(loaded: Loaded) -> tuple[Pack, ...]:
+        return tuple(sorted((p for p in loaded.packs.values() if p.id in texts.packs), key=lambda p: p.id))
+
+    return policy_of(texts, (), as_then, "policy")
+
+
+def policy_of(
+    texts: PolicyTexts, unread: Sequence[Fault], choose: Callable[[Loaded], tuple[Pack, ...]], shown: str
+) -> tuple[Policy | None, list[Fault]]:
+    """A policy from its texts, or all faults. `choose` gives the packs in force; `unread`: what was not read."""
+    loaded = Loaded({}, {}, list(unread), hashlib.sha256(), {})
+    for file in texts.files:
+        read_policy_file(file, loaded)
+    catalogue, faults = catalogue_of(texts.catalogues)
     loaded.faults.extend(faults)
-    chosen = choose_plans(loaded, plans, shown)
-    packs = choose_packs(loaded, enable, disable, shown)
+    chosen = choose_plans(loaded, texts.plans, shown)
+    packs = choose(loaded)
     for pack in loaded.packs.values():
         check_pack(pack, loaded.files[pack.id], catalogue, loaded.faults)
     for pack in packs:
@@ -190,10 +228,11 @@ def load_policy(
     check_rule_ids(loaded.packs, loaded.files, loaded.faults)
     if loaded.faults or catalogue is None:
         return None, sorted(set(loaded.faults))
-    for path in [*catalogues, SHIPPED_CATALOGUE]:
-        loaded.digest.update(path.read_bytes())
+    for file in texts.catalogues:
+        loaded.digest.update(file.text.encode("utf-8"))
     loaded.digest.update(repr((sorted(p.id for p in chosen.values()), [p.id for p in packs])).encode())
-    return Policy(catalogue, chosen, packs, loaded.digest.hexdigest()[:12]), []
+    kept = replace(texts, packs=tuple(p.id for p in packs))
+    return Policy(catalogue, chosen, packs, loaded.digest.hexdigest()[:12], kept), []
 
 
 def with_one_pack(policy: Policy, path: Path) -> tuple[Policy | None, list[Fault]]:
@@ -213,23 +252,23 @@ def with_one_pack(policy: Policy, path: Path) -> tuple[Policy | None, list[Fault
     return replace(policy, packs=(pack,), version=f"{policy.version}+{pack.id}@{pack.version}"), []
 
 
-def read_policy_file(path: Path, into: Loaded) -> None:
-    tables, faults = read_toml(path, path.name)
+def read_policy_file(file: TextFile, into: Loaded) -> None:
+    tables, faults = parse_toml(file.text, file.name)
     into.faults.extend(faults)
     if faults:
         return
-    into.digest.update(path.read_bytes())
+    into.digest.update(file.text.encode("utf-8"))
     kind = tables.get("kind")
     if kind == "plan":
-        plan, wrong = validate(Plan, tables, path.name)
-        add_once(into.plans, plan, path.name, into.faults)
+        plan, wrong = validate(Plan, tables, file.name)
+        add_once(into.plans, plan, file.name, into.faults)
     elif kind == "rules":
-        pack, wrong = validate(Pack, tables, path.name)
-        add_once(into.packs, pack, path.name, into.faults)
+        pack, wrong = validate(Pack, tables, file.name)
+        add_once(into.packs, pack, file.name, into.faults)
         if pack is not None:
-            into.files[pack.id] = path.name
+            into.files[pack.id] = file.name
     else:
-        wrong = [Fault(path.name, "kind", f"{kind!r} is not a kind of policy file", 'Use "plan" or "rules"')]
+        wrong = [Fault(file.name, "kind", f"{kind!r} is not a kind of policy file", 'Use "plan" or "rules"')]
     into.faults.extend(wrong)
 
 

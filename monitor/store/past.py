@@ -21,15 +21,13 @@ from thresholds.model import SeriesKey
 CHUNK = 100_000
 
 
-def series_at(connection: Connection, revision: DataRevision, items: Collection[str] | None) -> SeriesColumns:
-    """The series of `items` (all when None), with the area and source that each had then.
+def series_at(connection: Connection, revision: DataRevision) -> SeriesColumns:
+    """All series, with the area and source that each had then.
 
     Series that came later are among them; they have no observations at `revision`.
     """
     s = series.c
     query = select(s.id, s.item, s.spec, s.unit, s.channel, s.point, s.area, s.source).order_by(s.id)
-    if items is not None:
-        query = query.where(s.item.in_(sorted(items)))
     rows = connection.execute(query).all()
     p = series_past.c
     later = select(p.series_id, p.area, p.source).where(p.batch_id > revision.batch).order_by(p.batch_id.desc())

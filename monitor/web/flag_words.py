@@ -7,7 +7,8 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from alerts.texts import facts_of
-from monitor.reasoning import number, reasoning
+from monitor.flag_facts import flag_steps
+from monitor.reasoning import number
 from monitor.store.database import Database
 from monitor.store.demo import demo_places, is_demo
 from monitor.store.flags import FlagFilter, FlagRecord, FlagState, LogEntry, flag_log, get_flag, list_flags
@@ -127,7 +128,7 @@ def flag_shown(db: Database, flag_id: str, zone: ZoneInfo) -> FlagShown | None:
     demo = is_demo(record.flag, demo_places(db, {record.flag.item}))
     return FlagShown(
         line=line_of(record, zone, demo=demo),
-        steps=reasoning(record.flag, zone),
+        steps=flag_steps(db, record, zone),
         verdict=VERDICTS.get(record.verdict, record.verdict),
         reviewer=record.reviewer,
         note=record.note,

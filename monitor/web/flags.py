@@ -8,11 +8,9 @@ from typing import Annotated, Any, get_args
 from fastapi import APIRouter, Depends, Header, Path, Query, Response
 
 from monitor.auth import Principal, Scope
-from monitor.reasoning import reasoning
+from monitor.flag_facts import flag_facts, flag_fields
 from monitor.store import flags as store
-from monitor.store.demo import Places, demo_places, is_demo
-from monitor.store.flag_rows import finding_to_json, number_to_json
-from monitor.store.text import moment
+from monitor.store.demo import demo_places
 from monitor.web import schemas
 from monitor.web.context import WebContext
 from monitor.web.describe import HEADERS, problems
@@ -41,7 +39,7 @@ def page_answer(found: list[store.FlagRecord], limit: int, ctx: WebContext) -> s
     last = rows[-1].flag if more else None
     position = (int(last.first_flagged.timestamp()), last.peak_grade.rank, last.id) if last else None
     return schemas.FlagPage(
-        flags=[schemas.FlagOut(**flag_fields(row, ctx, demo)) for row in rows],
+        flags=[schemas.FlagOut(**flag_fields(row, ctx.zone, demo)) for row in rows],
         next_cursor=encode_cursor(position) if position else None,
     )
 
@@ -155,60 +153,10 @@ def overtaken(current: store.FlagRecord, *, by_header: bool) -> Problem:
     return Problem("precondition-failed" if by_header else "conflict", detail, extra=extra)
 
 
-def flag_fields(record: store.FlagRecord, ctx: WebContext, demo: Places) -> dict[str, Any]:
-    """The fields of schemas.FlagOut."""
-    flag, zone = record.flag, ctx.zone
-    return {
-        "id": flag.id,
-        "kind": str(flag.kind),
-        "state": str(record.state),
-        "grade": {"rank": flag.peak_grade.rank, "label": flag.peak_grade.label, "colour": flag.peak_grade.colour},
-        "item": flag.item,
-        "point": flag.point,
-        "points": list(flag.points),
-        "area": flag.area,
-        "direction": str(flag.direction),
-        "start": flag.start.astimezone(zone),
-        "first_flagged": flag.first_flagged.astimezone(zone),
-        "last_hit": flag.last_hit.astimezone(zone),
-        "end": flag.end.astimezone(zone) if flag.end else None,
-        "end_reason": flag.end_reason,
-        **{name: number_to_json(getattr(flag, name)) for name in ("value", "expected", "threshold", "peak")},
-        "reason": flag.reason,
-        "plan": flag.plan,
-        "plan_version": flag.plan_version,
-        "rule": flag.rule,
-        "rule_version": flag.rule_version,
-        "verdict": record.verdict,
-        "acknowledged_at": record.acknowledged_at.astimezone(zone) if record.acknowledged_at else None,
-        "acknowledged_by": record.acknowledged_by,
-        "revision": record.revision,
-        "demo": is_demo(flag, demo),
-    }
-
-
 def detail(record: store.FlagRecord, ctx: WebContext, response: Response) -> schemas.FlagDetail:
     """Everything about a flag, and its revision as the entity tag."""
-    flag, zone = record.flag, ctx.zone
     response.headers["ETag"] = f'"{record.revision}"'
-    log = store.flag_log(ctx.db, flag.id)
-    return schemas.FlagDetail(
-        **flag_fields(record, ctx, demo_places(ctx.db, {flag.item})),
-        reviewer=record.reviewer,
-        reviewed_at=record.reviewed_at.astimezone(zone) if record.reviewed_at else None,
-        note=record.note,
-        raised_at=record.raised_at.astimezone(zone),
-        reasoning=reasoning(flag, zone),
-        findings=[finding_out(finding_to_json(finding), ctx) for finding in flag.findings],
-        log=[
-            schemas.LogEntry(at=e.at.astimezone(zone), actor=e.actor, action=e.action, detail=dict(e.detail))
-            for e in log
-        ],
-    )
-
-
-def finding_out(stored: dict[str, Any], ctx: WebContext) -> schemas.FindingOut:
-    return schemas.FindingOut.model_validate({**stored, "at": moment(stored["at"]).astimezone(ctx.zone)})
+    return schemas.FlagDetail.model_validate(flag_facts(ctx.db, record, ctx.zone))
 
 
 assert set(get_args(FlagState)) == set(store.FlagState)  # the words of the API are those of the store

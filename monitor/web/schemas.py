@@ -263,11 +263,48 @@ class FindingOut(Model):
     contributions: list[ContributionOut]
 
 
+class EvaluationOut(Model):
+    """一次判定所依据的：据此可用 monitor explain --reproduce 原样重算。"""
+
+    id: int
+    at: datetime
+    policy_version: str = Field(description="预案、规则包和目录的版本", examples=["3f2a91c07be4"])
+    data_revision: str = Field(description="所见的最后一批数据和最后一次复核标记", examples=["17.3"])
+    history_from: datetime = Field(description="此前的观测值没有参与判定")
+    program: str
+
+
+class SourceOut(Model):
+    """规则的出处。"""
+
+    title: str
+    place: str
+    year: str
+    mark: str = Field(description="S 据原文；S2 据报道或转述；M-… 凭记忆；P 本项目建议")
+    clause: str
+    reference: str
+    borrowed: bool = Field(description="外地的规则，在此仅供参考")
+
+
+class RuleOut(Model):
+    """判定时政策里的一条规则。"""
+
+    rule: str
+    title: str
+    advice: str
+    pack: str
+    pack_title: str
+    pack_version: str
+    effect: str
+    source: SourceOut
+
+
 class LogEntry(Model):
     at: datetime
     actor: str
     action: str
     detail: dict[str, Any]
+    evaluation: EvaluationOut | None = Field(description="机器所做的：由哪次判定；人所做的为 null")
 
 
 class FlagDetail(FlagOut):
@@ -277,6 +314,9 @@ class FlagDetail(FlagOut):
     raised_at: datetime
     reasoning: list[str] = Field(description="推理过程，一步一句")
     findings: list[FindingOut] = Field(description="证据")
+    contributions: list[ContributionOut] = Field(description="各监测点，推动最大的在前")
+    rules: list[RuleOut] = Field(description="所依据的规则及其出处，本提示的规则在前")
+    evaluation: EvaluationOut | None = Field(description="现在这些内容由哪次判定得出；早于此项记录的为 null")
     log: list[LogEntry]
 
 

@@ -15,7 +15,7 @@ from monitor.memory import Memory
 from monitor.schema import metadata
 from monitor.store import observations
 from monitor.store.database import Database
-from monitor.store.dirty import clear, dirty_series
+from monitor.store.dirty import clear
 from thresholds.model import Mark, Observation, ObservationBatch, SeriesKey
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -36,10 +36,9 @@ def loaded(db: Database, since: datetime = EVERYTHING) -> Memory:
     return memory
 
 
-def catch_up(memory: Memory, db: Database, oldest: datetime = EVERYTHING) -> None:
+def catch_up(memory: Memory, db: Database) -> None:
     """What an evaluation does: read what is marked, then take the marks away."""
-    marks = dirty_series(db)
-    memory.refresh(db, marks, oldest)
+    marks = memory.refresh(db)
     with db.begin() as connection:
         clear(connection, marks)
 
@@ -94,10 +93,10 @@ def test_what_is_older_than_the_history_is_not_held(sqlite_db: Database) -> None
     add(sqlite_db, [(0, n, 5.0) for n in range(10)])
     memory = loaded(sqlite_db, NOW + timedelta(days=4))
     assert len(memory.series[1].at) == 6
-    catch_up(memory, sqlite_db, NOW + timedelta(days=4))
+    catch_up(memory, sqlite_db)
     assert len(memory.series[1].at) == 6
     add(sqlite_db, [(0, 1, 9.0)])
-    catch_up(memory, sqlite_db, NOW + timedelta(days=4))
+    catch_up(memory, sqlite_db)
     assert len(memory.series[1].at) == 6, "a correction of what is too old to be held"
 
 
@@ -115,7 +114,7 @@ def test_the_panel_holds_the_series_of_the_items_asked_for_in_their_order(sqlite
 
 def test_an_empty_database_is_an_empty_memory(sqlite_db: Database) -> None:
     memory = loaded(sqlite_db)
-    memory.refresh(sqlite_db, [], NOW)
+    assert memory.refresh(sqlite_db) == []
     panel, held = memory.panel()
     assert (len(panel), panel.n_series, held) == (0, 0, [])
 
@@ -157,7 +156,7 @@ def test_a_refresh_that_fails_leaves_what_was_held(sqlite_db: Database, monkeypa
     with sqlite_db.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE observation RENAME TO observation_away")
     with pytest.raises(Exception, match="no such table"):
-        memory.refresh(sqlite_db, dirty_series(sqlite_db), EVERYTHING)
+        memory.refresh(sqlite_db)
     assert content(memory) == before
     with sqlite_db.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE observation_away RENAME TO observation")
