@@ -18,9 +18,12 @@ from sqlalchemy.exc import IntegrityError
 from monitor.schema import metadata
 from monitor.store import migrate
 from monitor.store.database import Database, StoreError, open_database
+from monitor.store.flag_states import flag_states
+from monitor.store.flags import flag_log, list_flags, review, save_evaluation
 from monitor.store.observations import add, list_series
+from monitor.store.stamps import data_revision
 from tests.postgres import Postgres
-from tests.store.build import NOW, batch
+from tests.store.build import CABBAGE, NOW, batch
 
 
 @pytest.fixture
@@ -189,3 +192,50 @@ def test_a_postgresql_url_without_a_driver_is_understood(postgres: Postgres) -> 
     assert db.dialect == "postgresql"
     db.close()
     postgres.drop(name)
+
+
+def test_a_database_of_the_first_version_is_brought_up_to_date_with_all_that_it_holds(empty_url: str) -> None:
+    """Its flags, log, observations and marks stay as they are; what its flags were raised on is not made up."""
+    db = open_database(empty_url)
+    with db.begin() as connection:
+        settings = migrate.configuration()
+        settings.attributes["connection"] = connection
+        command.downgrade(settings, "0001")
+        columns = {c["name"] for c in inspect(connection).get_columns("flag")}
+        assert "evaluation_id" not in columns
+        connection.execute(text(FLAG_OF_0001), {"name": CABBAGE.item, "point": CABBAGE.point})
+        connection.execute(
+            text(
+                "INSERT INTO flag_log (flag_id, at, actor, action, detail)"
+                " VALUES ('f1', 5, 'monitor', 'opened', '{}')"
+            )
+        )
+        connection.execute(
+            text(
+                "INSERT INTO batch (source, name, received_at, accepted, duplicate, revised, rejected)"
+                " VALUES ('s', 'old', 5, 1, 0, 0, 0)"
+            )
+        )
+    db.close()
+    db = open_database(empty_url)
+    with db.connect() as connection:
+        assert migrate.stored_revision(connection) == migrate.HEAD
+        assert data_revision(connection) == (1, 0)
+    (record,) = list_flags(db)
+    assert (record.flag.id, record.flag.value, record.evaluation) == ("f1", 4.2, None)
+    assert [(e.action, e.evaluation) for e in flag_log(db, "f1")] == [("opened", None)]
+    add(db, batch((10, 4.2), area="南区"), source="s", name="new", now=NOW)
+    review(db, "f1", "data_error", "", "值班员甲", NOW, 1)
+    save_evaluation(db, [], items={CABBAGE.item}, since={CABBAGE.item: 0}, dirty=(), now=NOW, notify=lambda *_: None)
+    assert [(s.flag.end_reason, s.evaluation) for s in flag_states(db, "f1")] == [("", None), ("corrected", None)]
+    with db.connect() as connection:
+        assert data_revision(connection) == (2, 1)
+    db.close()
+
+
+FLAG_OF_0001 = """
+INSERT INTO flag (id, kind, plan, plan_version, rule, rule_version, item, point, area, direction, start_at,
+    first_flagged_at, last_hit_at, grade_rank, grade, value, reason, points, findings, state, raised_at, updated_at)
+VALUES ('f1', 'move', 'price', '2022', 'r', '1', :name, :point, '', 'up', 1768000000, 1768000000, 1770000000, 1,
+    'III', 4.2, '一周上涨', '[]', '[]', 'open', 1768000000, 1768000000)
+"""
