@@ -23,6 +23,7 @@ from thresholds.calendar import WORDS, Lag
 from thresholds.catalogue import Measure
 from thresholds.model import BoolArray, Direction, FloatArray, IntArray
 from thresholds.settings import Duration, Settings
+from thresholds.units import factor
 from thresholds.view import View
 
 if TYPE_CHECKING:
@@ -259,7 +260,11 @@ class Score(Condition):
 
 @condition
 class Level(Condition):
-    """The value itself against a fixed level, in the unit of the series. Each direction has its own level."""
+    """The value itself against a fixed level. Each direction has its own level.
+
+    The level is in the unit of the series, or in `unit`: then values in other units are converted (thresholds.units),
+    and unknown where that cannot be done.
+    """
 
     kind: Literal["level"] = "level"
     op: Comparison = ">"
@@ -276,28 +281,40 @@ class Level(Condition):
         return self.below if direction is Direction.DOWN else self.above
 
     def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
+    unit: str = ""
+    """unit of the bounds, for example 万元: values in 元 or 亿元 are converted, those without a unit are taken to be in
+    it, others are unknown. Where it is not given the bounds are in the unit of each series"""
         bound = self.bound(direction)
         if bound is None:
             return np.zeros(len(view.panel), np.int8)
         eased = bound - (1 - ease) * abs(bound) * sign(direction)
-        return compare(sign(direction) * view.panel.value, self.op, sign(direction) * eased)
+        value = view.panel.value if not self.unit else view.panel.value * self.factors(view)[view.panel.series]
+        return compare(sign(direction) * value, self.op, sign(direction) * eased)
 
     def measure(self, view: View, at: IntArray, direction: Direction) -> Measured | None:
         bound = self.bound(direction)
         if bound is None:
             return None
+    def factors(self, view: View) -> FloatArray:
+        """float64[n_series]: what brings the values of a series to the unit of the bounds; NaN for nothing does."""
+        if not self.unit:
+            return np.ones(view.panel.n_series)
+        found = {k.unit: factor(k.unit, self.unit) for k in view.panel.keys}
+        return np.array([found[k.unit] for k in view.panel.keys], np.float64)  # None becomes NaN
+
         value = view.panel.value[at]
         return Measured(
             value=value,
-            expected=np.full(len(at), bound),
+            expected=limit,
             scale=np.full(len(at), np.nan),
-            score=value - bound,
-            threshold=np.full(len(at), bound),
-            limit=np.full(len(at), bound),
+            score=value - limit,
+            threshold=limit,
+            limit=limit,
             unit=texts("", at),
             window=texts("当期值", at),
             n_used=np.ones(len(at), np.int64),
             comparison=texts(self.op, at),
+        limit = bound / self.factors(view)[view.panel.series[at]]
         )
 
 

@@ -82,7 +82,7 @@ class Series(Condition):
 
     kind: Literal["series"] = "series"
     mentions: tuple[str, ...] = ()
-    """one of these words occurs in item, spec, point or area"""
+    """one of these words occurs in item, spec, channel, point or area"""
     channels: tuple[str, ...] = ()
     """whole names of channels, 零售 and the like; "" for series without one"""
 
@@ -93,7 +93,7 @@ class Series(Condition):
         return self
 
     def meant(self, key: SeriesKey, area: str) -> bool:
-        names = folded(" ".join((key.item, key.spec, key.point, area)))
+        names = folded(" ".join((key.item, key.spec, key.channel, key.point, area)))
         if self.mentions and not any(folded(word) in names for word in self.mentions):
             return False
         return not self.channels or folded(key.channel) in {folded(c) for c in self.channels}

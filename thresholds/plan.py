@@ -59,6 +59,10 @@ class Rule(Settings):
     valid_until: date | None = None
     """last day whose observations it judges; the pack may set an earlier one"""
     ease: float = Field(default=0.9, gt=0, le=1)
+    enabled: bool = True
+    """whether it is in force with its pack; `[detection] enable` and `disable` may name it"""
+    source: Source | None = None
+    """where it comes from, if not from the source of the pack"""
     """the share of the threshold that keeps an open flag open (hysteresis)"""
     when: AnyCondition
 
@@ -94,11 +98,17 @@ class PlanGrade(Settings):
     name: str
     colour: str = ""
     numeric: bool
+    plan: str = ""
+    """if given, it is in force with this plan only: its ranks are those of that plan"""
     basis: str = ""
 
 
 class Plan(Settings):
     """A contingency plan, as far as detection needs it: its grades."""
+    def source_of(self, rule: Rule) -> Source:
+        """Where one of its rules comes from."""
+        return rule.source or self.source
+
 
     page = "docs/plans.md"
 
@@ -132,7 +142,7 @@ class PolicyTexts:
 
     files       plans and rule packs in the order read, also those that are not in force
     catalogues  the installation's, then the shipped one
-    plans, packs  ids of those in force
+    plans, packs  ids of those in force; behind those of the packs the ids of their rules in force
     """
 
     files: tuple[TextFile, ...] = ()
@@ -198,14 +208,17 @@ def load_policy(
                 files.append(text)
     parts, wrong = read_catalogues(catalogues)
     texts = PolicyTexts(tuple(files), tuple(parts), tuple(plans))
-    return policy_of(texts, [*faults, *wrong], lambda loaded: choose_packs(loaded, enable, disable, shown), shown)
+    return policy_of(
+        texts, [*faults, *wrong], lambda loaded: choose_packs(loaded, plans, enable, disable, shown), shown
+    )
 
 
 def policy_again(texts: PolicyTexts) -> tuple[Policy | None, list[Fault]]:
     """The policy that these texts were taken from. Faults: this version of the program reads such files otherwise."""
 
     def as_then(loaded: Loaded) -> tuple[Pack, ...]:
-        return tuple(sorted((p for p in loaded.packs.values() if p.id in texts.packs), key=lambda p: p.id))
+        on = [p for p in loaded.packs.values() if p.id in texts.packs]
+        return tuple(sorted((with_rules(p, texts.packs) for p in on), key=lambda p: p.id))
 
     return policy_of(texts, (), as_then, "policy")
 
@@ -230,8 +243,9 @@ def policy_of(
         return None, sorted(set(loaded.faults))
     for file in texts.catalogues:
         loaded.digest.update(file.text.encode("utf-8"))
-    loaded.digest.update(repr((sorted(p.id for p in chosen.values()), [p.id for p in packs])).encode())
-    kept = replace(texts, packs=tuple(p.id for p in packs))
+    on = [(p.id, [r.id for r in p.rules]) for p in packs]
+    loaded.digest.update(repr((sorted(p.id for p in chosen.values()), on)).encode())
+    kept = replace(texts, packs=(*(p.id for p in packs), *(r.id for p in packs for r in p.rules)))
     return Policy(catalogue, chosen, packs, loaded.digest.hexdigest()[:12], kept), []
 
 
@@ -300,10 +314,14 @@ def choose_plans(loaded: Loaded, wanted: Sequence[str], shown: str) -> dict[str,
     return chosen
 
 
-def choose_packs(loaded: Loaded, enable: Sequence[str], disable: Sequence[str], shown: str) -> tuple[Pack, ...]:
+def choose_packs(
+    loaded: Loaded, plans: Collection[str], enable: Sequence[str], disable: Sequence[str], shown: str
+) -> tuple[Pack, ...]:
+    """The packs in force, each with its rules in force. `plans` are the ids of the plans in force."""
+    rules = {rule.id for pack in loaded.packs.values() for rule in pack.rules}
     for key, names in (("enable", enable), ("disable", disable)):
         for i, name in enumerate(names, 1):
-            if name not in loaded.packs:
+            if name not in loaded.packs and name not in rules:
                 known = ", ".join(sorted(loaded.packs))
                 problem = f"the rule pack {name!r} does not exist"
                 loaded.faults.append(Fault(shown, f"detection.{key}[{i}]", problem, f"Known packs: {known}"))
@@ -311,8 +329,15 @@ def choose_packs(loaded: Loaded, enable: Sequence[str], disable: Sequence[str], 
     if both:
         problem = f"{both[0]!r} is both enabled and disabled"
         loaded.faults.append(Fault(shown, "detection.enable", problem, "Remove it from one of the lists"))
-    on = [p for p in loaded.packs.values() if (p.enabled or p.id in enable) and p.id not in disable]
-    return tuple(sorted(on, key=lambda p: p.id))
+    here = [p for p in loaded.packs.values() if not p.plan or p.plan in plans]
+    on = [p for p in here if (p.enabled or p.id in enable) and p.id not in disable]
+    rules_on = {r.id for p in on for r in p.rules if (r.enabled or r.id in enable) and r.id not in disable}
+    return tuple(sorted((with_rules(p, rules_on) for p in on), key=lambda p: p.id))
+
+
+def with_rules(pack: Pack, ids: Collection[str]) -> Pack:
+    """The pack with those of its rules that are named."""
+    return pack.model_copy(update={"rules": tuple(r for r in pack.rules if r.id in ids)})
 
 
 def check_pack(pack: Pack, name: str, catalogue: Catalogue | None, faults: list[Fault]) -> None:
@@ -350,6 +375,11 @@ def check_rule_ids(packs: Mapping[str, Pack], files: Mapping[str, str], faults: 
         for i, rule in enumerate(pack.rules, 1):
             name = files[pack.id]
             if rule.id in seen:
+        mark = rule.source.mark if rule.source else ""
+        if pack.enabled and rule.enabled and mark.startswith("M"):
+            problem = f"the source is from memory ({mark}) but the rule is switched on"
+            remedy = "Verify the source and change its mark, or ship it with enabled = false"
+            faults.append(Fault(name, f"rules[{i}].enabled", problem, remedy))
                 problem = f"the rule id {rule.id!r} is used twice (first in {seen[rule.id]})"
                 faults.append(Fault(name, f"rules[{i}].id", problem, "Give each rule an id of its own"))
             seen.setdefault(rule.id, name)

@@ -46,7 +46,7 @@ def rules_of(policy: Policy) -> dict[str, dict[str, Any]]:
             "pack_title": pack.title,
             "pack_version": pack.version,
             "effect": pack.effect,
-            "source": pack.source.model_dump(),
+            "source": pack.source_of(rule).model_dump(),
         }
         for pack in policy.packs
         for rule in pack.rules

@@ -44,7 +44,7 @@ MEANING = {
     "rules.domain": "items of which domain it applies to",
     "rules.valid_from": "first day on which it is in force",
     "rules.valid_until": "last day on which it is in force",
-    "rules.source": "where its rules come from",
+    "rules.source": "where its rules come from, unless a rule names a source of its own",
     "rules.rules": "its rules",
     "rule.id": "unique over all packs; by custom `pack/rule`",
     "rule.title": "the rule in words, as it stands in the reason of a flag",

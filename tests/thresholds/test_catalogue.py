@@ -37,7 +37,9 @@ def class_of(item: str, catalogue: Catalogue | None = None, unit: str = "元/500
         ("豆腐", "豆"),
         ("猪肉（五花肉）", "猪肉"),
         ("鲜牛肉", "肉"),
-        ("鸡蛋", "蛋"),
+        ("鸡蛋", "鸡蛋"),
+        ("鸭蛋", "蛋"),
+        ("白条鸡", "鸡肉"),
         ("大白菜", "菜"),
         ("92号汽油", "成品油"),
         ("无烟煤", "煤"),
@@ -48,7 +50,9 @@ def class_of(item: str, catalogue: Catalogue | None = None, unit: str = "元/500
         ("wti", "行情"),
         ("ＷＴＩ", "行情"),  # full-width letters
         ("12315投诉", "投诉"),
-        ("不良贷款率", "指标"),
+        ("不良贷款率", "不良贷款率"),
+        ("一级资本充足率", "一级资本充足率"),  # the longest of three keywords
+        ("存款余额", "指标"),
         ("Rice (red nadu)", "粮"),
         ("Oil (coconut)", "水果"),
         ("Eggs", "蛋"),
@@ -81,7 +85,7 @@ def test_user_files_win_over_the_shipped_one(tmp_path: Path) -> None:
     )
     assert class_of("东北大米", own) == "特产"
     assert class_of("鸡蛋", own) == "特产"
-    assert class_of("鸡蛋（散装）", own) == "蛋"
+    assert class_of("鸡蛋（散装）", own) == "鸡蛋"
     assert class_of("粽子", own) == "副食"
     assert own.classify(SeriesKey("猪肉")).chain == ("猪肉", "特产")
 

@@ -92,10 +92,11 @@ def key(**parts: str) -> Observation:
         ({"mentions": ["5500"], "channels": ["中长期"]}, [1, 1, 0]),
         ({"channels": ["现货", ""]}, [0, 0, 1]),
         ({"mentions": ["ＱＩＮ"]}, [0, 0, 0]),
+        ({"mentions": ["长期"]}, [1, 1, 0]),
     ],
 )
 def test_series_are_told_by_their_names(table: dict[str, Any], expected: list[int]) -> None:
-    """Words in item, spec, point or area; whole channels; both together."""
+    """Words in item, spec, channel, point or area; whole channels; both together."""
     view = view_of([key(), key(point="某电厂"), key(channel="")])
     assert condition(kind="series", **table).truth(view, UP).tolist() == expected
 
