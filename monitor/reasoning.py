@@ -16,6 +16,7 @@ ENDS = {
     "exceeded": "其后又有更大幅度的变动，已另立提示",
     "corrected": "数据更正后不再成立",
     "resumed": "已恢复报送",
+    "stayed": "其后报送维持在该水平，按真实变动处理",
     "ended": "已结束",
 }
 CONTRIBUTIONS_SHOWN = 10

@@ -1,4 +1,4 @@
-"""Conditions on counts of complaints and cases: surge, multiple of the usual, outage of the publisher."""
+"""Conditions on counts of complaints and cases: surge, multiple of the usual."""
 
 from __future__ import annotations
 
@@ -173,18 +173,3 @@ class Multiple(Condition):
             comparison=texts(self.op, at),
             clause=np.array(clause, np.object_),
         )
-
-
-@condition
-class OutageOfCounts(Condition):
-    """The count is missing data: its publisher is out, wholly or partly. For excluding (`not`), in both directions.
-
-    Use beside rules on counts that are not `surge` or `multiple`: these leave outages out by themselves. Not a rule
-    by itself: that a source is out is a flag of kind `data` or `silence`, not a move. What counts as out:
-    thresholds.kernels.outage. Always known: without a level yet nothing is out. No unit. Source: this project.
-    """
-
-    kind: Literal["outage"] = "outage"
-
-    def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
-        return out(view).astype(np.int8)

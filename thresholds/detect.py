@@ -18,12 +18,13 @@ import numpy as np
 
 from thresholds.aggregate import Areas, by_area
 from thresholds.catalogue import Classified, Measure
+from thresholds.doubts import data_flags
 from thresholds.grading import RuleHits, grade_moves, hits_of
 from thresholds.model import BoolArray, Flag, IntArray, Mark
 from thresholds.panel import SHANGHAI, Panel
 from thresholds.plan import Pack, Policy, Rule
 from thresholds.quality import gate
-from thresholds.silence import Cadence, data_flags, silence_flags
+from thresholds.silence import Cadence, silence_flags
 from thresholds.view import View
 
 CITY = "全市"
@@ -70,7 +71,7 @@ def detect(
         return result
     with result.stage("gate"):
         classified = [policy.catalogue.classify(k) for k in panel.keys]
-        gated = gate(panel, [c.measure for c in classified])
+        gated = gate(panel, classified)
         accepted, rebased = gated.accepted, gated.rebased
         expected = (panel.mark & Mark.EXPECTED) != 0
         points = View(

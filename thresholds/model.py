@@ -155,6 +155,14 @@ class Doubt(IntEnum):
     FACTOR = 2
     JIN = 3
     CONFLICT = 4
+    DAN = 5
+    ALONE = 6
+    PLACEHOLDER = 7
+    SWAPPED = 8
+    RANGE = 9
+    OUTAGE = 10
+    STUCK = 11
+    REVERTED = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +210,8 @@ class Flag:
     first_flagged  time of the observation (or of the clock, for silence) at which it was known
     last_hit       time of the newest abnormal observation
     end            when it was over; None while it is open
-    end_reason     cleared, merged (into the city's), exceeded (a further move has its own flag), corrected, resumed;
-                   empty while it is open
+    end_reason     cleared, merged (into the city's), exceeded (a further move has its own flag), corrected, resumed,
+                   stayed (of a doubt: the next report stays there, it was real); empty while it is open
     peak           the most extreme value while open
     value, expected, threshold, reason, findings: as first flagged
     """

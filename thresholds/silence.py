@@ -1,4 +1,4 @@
-"""Flags of kind `data` (suspected errors) and `silence` (expected data that did not come): P4, P15, G4."""
+"""Flags of kind `silence`: expected data that did not come (P4, P15, G4)."""
 
 from __future__ import annotations
 
@@ -12,87 +12,15 @@ from numpy.typing import NDArray
 from thresholds.catalogue import Classified
 from thresholds.grading import flag_id, utc
 from thresholds.kernels.jit import compiled, over_series
-from thresholds.model import NO_GRADE, BoolArray, Direction, Doubt, Finding, Flag, IntArray, Kind
+from thresholds.model import NO_GRADE, BoolArray, Direction, Finding, Flag, IntArray, Kind
 from thresholds.panel import DAY, Panel
 from thresholds.plan import Policy
-from thresholds.quality import Gate, Status
-from thresholds.wording import Shown, data_reason, number, silence_reason
+from thresholds.wording import Shown, number, silence_reason
 
 WHOLE_POINT = 3
 """Items of a point that fall silent together from which it is the point that is silent."""
-GATE_VERSION = "1"
-"""Of the data gate and the silence watch; raised when their decisions change."""
-
-
-def data_flags(panel: Panel, gate: Gate, classified: Sequence[Classified], policy: Policy) -> list[Flag]:
-    """One flag per run of suspects of a series: what the monitoring point is asked to check."""
-    suspect = np.flatnonzero(gate.status == Status.SUSPECT)
-    if not len(suspect):
-        return []
-    series = panel.series[suspect]
-    begins = np.append(True, (np.diff(suspect) > 1) | (np.diff(series) != 0))
-    ends = np.append(begins[1:], True)
-    return [
-        data_flag(panel, gate, classified, policy, int(a), int(b))
-        for a, b in zip(suspect[begins], suspect[ends], strict=True)
-    ]
-
-
-def data_flag(
-    panel: Panel, gate: Gate, classified: Sequence[Classified], policy: Policy, first: int, last: int
-) -> Flag:
-    """The flag for the suspects at positions first..last of one series."""
-    s = int(panel.series[first])
-    key, area, plan = panel.keys[s], panel.areas[s], policy.plan_of(classified[s].domain)
-    value, level = float(panel.value[first]), float(gate.level[first])
-    doubt = Doubt(int(gate.doubt[first]))
-    direction = Direction.NONE if np.isnan(level) else Direction.UP if value > level else Direction.DOWN
-    shown = Shown(key.item, key.spec, key.unit, area, (key.point,))
-    reason = data_reason(shown, doubt, value, level)
-    run = panel.value[first : last + 1]
-    peak = run.min() if direction is Direction.DOWN else run.max()
-    ended = last + 1 < panel.start[s + 1]
-    known = 0 if np.isnan(level) else since_new_level(gate, int(panel.start[s]), first)
-    rule = f"gate/{doubt.name.lower()}"
-    finding = Finding(
-        rule, GATE_VERSION, utc(int(panel.time[first])), direction, value, level, float("nan"), float("nan"),
-        float("nan"), "", "此前最近至多5个有效值的中位数", known, reason,
-    )  # fmt: skip
-    return Flag(
-        id=flag_id(Kind.DATA, plan, key.item, area, direction, int(panel.time[first]), repr(key)),
-        kind=Kind.DATA,
-        plan=plan.id if plan else "",
-        plan_version=plan.version if plan else "",
-        rule=rule,
-        rule_version=GATE_VERSION,
-        item=key.item,
-        point=key.point,
-        area=area,
-        direction=direction,
-        start=utc(int(panel.time[first])),
-        first_flagged=utc(int(panel.time[first])),
-        last_hit=utc(int(panel.time[last])),
-        end=utc(int(panel.time[last + 1])) if ended else None,
-        end_reason="cleared" if ended else "",
-        peak=float(peak),
-        peak_grade=NO_GRADE,
-        value=value,
-        expected=level,
-        threshold=float("nan"),
-        reason=reason,
-        findings=(finding,),
-        points=(key.point,),
-    )
-
-
-def since_new_level(gate: Gate, begin: int, at: int) -> int:
-    """How many accepted values, five at most, the level at `at` was taken from."""
-    count = 0
-    for i in range(at - 1, begin - 1, -1):
-        count += bool(gate.accepted[i])
-        if count == 5 or gate.status[i] == Status.REBASED:
-            break
-    return count
+SILENCE_VERSION = "1"
+"""Raised when what counts as silence changes."""
 
 
 @dataclass(frozen=True)
@@ -282,7 +210,7 @@ def silence_flag(
     reason = silence_reason(shown, day, every)
     count = float(len(rows))
     finding = Finding(
-        "silence/cadence", GATE_VERSION, utc(flagged), Direction.NONE, count, 0.0, float("nan"), float("nan"),
+        "silence/cadence", SILENCE_VERSION, utc(flagged), Direction.NONE, count, 0.0, float("nan"), float("nan"),
         every, "天", f"通常每{number(every)}天一报", len(rows), reason,
     )  # fmt: skip
     over = resumed <= now
@@ -301,7 +229,7 @@ def silence_flag(
         plan=plan.id if plan else "",
         plan_version=plan.version if plan else "",
         rule="silence/cadence",
-        rule_version=GATE_VERSION,
+        rule_version=SILENCE_VERSION,
         item=item,
         point=points[0] if len(points) == 1 else "",
         area=area,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from thresholds.model import Direction, Doubt
@@ -14,13 +14,17 @@ if TYPE_CHECKING:  # for annotations only: these import this module's users
 
 UP_DOWN = {Direction.UP: "上涨", Direction.DOWN: "下跌", Direction.NONE: "变动"}
 COMPARED = {">": "超过", ">=": "达到或超过"}
-BELOW = {">": "低于", ">=": "达到或低于"}
 EFFECTS = {"report": "须报告", "watch": "关注", "candidate": "建议研判"}
 DOUBTS = {
     Doubt.NONPOSITIVE: "该指标不可能为零或负值",
     Doubt.FACTOR: "与此前水平相差约10的整数次幂倍，疑为小数点或单位错误",
     Doubt.JIN: "与此前水平恰差一倍，疑为500克与公斤混用",
     Doubt.CONFLICT: "同一监测点同一日期报送了互相矛盾的两个数值",
+    Doubt.DAN: "与此前水平相差约50倍（或20倍），疑为公斤、50公斤与吨混用",
+    Doubt.ALONE: "同一品种当日至少5个监测点中仅此一点大幅变动，且明显偏离其他监测点",
+    Doubt.PLACEHOLDER: "与此前水平悬殊，疑为表示缺报的占位数值",
+    Doubt.SWAPPED: "与同一监测点另一品种或规格的数值恰好互换，疑为填报串行",
+    Doubt.RANGE: "最低价高于最高价，或均价不在最低价与最高价之间",
 }
 
 
@@ -59,11 +63,14 @@ def percent(x: float) -> str:
 def move_reason(shown: Shown, direction: Direction, rule: Rule, pack: Pack, measured: Measured | None, k: int) -> str:
     """Two sentences for a flag of kind move; `k` is the row in `measured`."""
     unit = shown.unit
-    basis = pack.source_of(rule)
-    own = basis.mark == "P" or "《" in basis.title  # no document of that name, or its name is marked already
-    source = basis.title if own else f"《{basis.title}》"
-    borrowed = "，借用标准" if basis.borrowed else ""
-    law = f"依据：{rule.title}（{source}，{basis.place}{basis.year}年{borrowed}），{EFFECTS[pack.effect]}。"
+    own = (
+        pack.source.mark == "P" or "《" in pack.source.title
+    )  # no document of that name, or its name is marked already
+    source = pack.source.title if own else f"《{pack.source.title}》"
+    borrowed = "，借用标准" if pack.source.borrowed else ""
+    law = (
+        f"依据：{rule.title}（{source}，{pack.source.place}{pack.source.year}年{borrowed}），{EFFECTS[pack.effect]}。"
+    )
     if measured is None or not math.isfinite(measured.score[k]):
         return f"{shown.subject}符合监测规则。{law}"
     value, expected = float(measured.value[k]), float(measured.expected[k])
@@ -80,8 +87,7 @@ def move_reason(shown: Shown, direction: Direction, rule: Rule, pack: Pack, meas
         far = f"{abs(float(measured.score[k])):.1f}倍常态波幅（界限{number(abs(threshold))}倍）"
         seen += f"偏离{far}，属异常{word}。"
     else:
-        beyond = BELOW[measured.comparison[k]] if direction is Direction.DOWN else compared
-        seen += f"，{beyond}界限{number(threshold)}{unit}。"
+        seen += f"，{compared}界限{number(threshold)}{unit}。"
     return seen + law
 
 
@@ -91,6 +97,37 @@ def data_reason(shown: Shown, doubt: Doubt, value: float, level: float) -> str:
     return (
         f"{shown.subject}报送{number(value)}{shown.unit}{before}：{DOUBTS[doubt]}。"
         "该值暂不计入基线，也不作价格预警，请监测点核实。"
+    )
+
+
+def stuck_reason(shown: Shown, value: float, times: int, longest: int, company: str) -> str:
+    """Two sentences for a price that does not move."""
+    return (
+        f"{shown.subject}已连续{times}期报送{number(value)}{shown.unit}，此前最长连续{longest}期不变{company}，疑为照抄上期。"
+        "该值仍正常使用，请监测点核实是否实地采价。"
+    )
+
+
+def reverted_reason(shown: Shown, value: float, before: float, after: float) -> str:
+    """Two sentences for a step that the next report took back."""
+    return (
+        f"{shown.subject}上期报送{number(value)}{shown.unit}，再上期为{number(before)}{shown.unit}，"
+        f"本期又回到{number(after)}{shown.unit}，疑为上期误报。"
+        "请监测点核实上期数值；如确认有误，复核为数据错误后即不再计入基线。"
+    )
+
+
+def outage_reason(shown: Shown, value: float, level: float, series: int, complete: bool) -> str:
+    """Two sentences for a publisher whose counts are missing."""
+    fell = f"由此前约{number(level)}{shown.unit}降至{number(value)}{shown.unit}"
+    what = "近乎归零，疑为数据中断而非下降" if complete else "大幅偏低，疑为当期数据不完整"
+    subject = shown.subject
+    if series > 1:
+        subject = replace(shown, item=f"{shown.item}等{series}项").subject
+        fell = f"其中{shown.item}{fell}"
+    return (
+        f"{subject}同日{what}（{fell}）。"
+        "中断期间的数值不计入基线、不作预警，恢复时亦不视为激增，请向数据报送单位核实。"
     )
 
 

@@ -116,7 +116,7 @@ def view_of(observations: Sequence[Observation] | Panel) -> View:
     """The points of a panel as rules see them."""
     panel = observations if isinstance(observations, Panel) else panel_of(observations)
     classified = [shipped_catalogue().classify(k) for k in panel.keys]
-    gated = gate(panel, [c.measure for c in classified])
+    gated = gate(panel, classified)
     usable = gated.accepted & ((panel.mark & (Mark.EXPECTED | Mark.DATA_ERROR)) == 0)
     return View(panel, classified, gated.tested, usable, np.ones(len(panel), np.int32), gated.rebased, gated.accepted)
 

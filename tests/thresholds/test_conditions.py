@@ -356,7 +356,6 @@ def test_every_kind_is_causal(kind: str) -> None:
         "state_set": {},
         "surge": {"alpha": 0.05},
         "multiple": {"times": 1.1, "at_least": 1},
-        "outage": {},
         "hp_gap": {"above": 0.01, "below": -0.01, "least": 8},
         "ratio": {"numerator": ["大米"], "denominator": ["面粉"], "published": ["大米"], "above": 3.2, "below": 3.1},
         "forecast": {"percent": 3, "least": 10, "window": 20, "chance": 0.3},
