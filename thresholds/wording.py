@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # for annotations only: these import this module's users
 
 UP_DOWN = {Direction.UP: "上涨", Direction.DOWN: "下跌", Direction.NONE: "变动"}
 COMPARED = {">": "超过", ">=": "达到或超过"}
+BELOW = {">": "低于", ">=": "达到或低于"}
 EFFECTS = {"report": "须报告", "watch": "关注", "candidate": "建议研判"}
 DOUBTS = {
     Doubt.NONPOSITIVE: "该指标不可能为零或负值",
@@ -63,14 +64,11 @@ def percent(x: float) -> str:
 def move_reason(shown: Shown, direction: Direction, rule: Rule, pack: Pack, measured: Measured | None, k: int) -> str:
     """Two sentences for a flag of kind move; `k` is the row in `measured`."""
     unit = shown.unit
-    own = (
-        pack.source.mark == "P" or "《" in pack.source.title
-    )  # no document of that name, or its name is marked already
-    source = pack.source.title if own else f"《{pack.source.title}》"
-    borrowed = "，借用标准" if pack.source.borrowed else ""
-    law = (
-        f"依据：{rule.title}（{source}，{pack.source.place}{pack.source.year}年{borrowed}），{EFFECTS[pack.effect]}。"
-    )
+    basis = pack.source_of(rule)
+    own = basis.mark == "P" or "《" in basis.title  # no document of that name, or its name is marked already
+    source = basis.title if own else f"《{basis.title}》"
+    borrowed = "，借用标准" if basis.borrowed else ""
+    law = f"依据：{rule.title}（{source}，{basis.place}{basis.year}年{borrowed}），{EFFECTS[pack.effect]}。"
     if measured is None or not math.isfinite(measured.score[k]):
         return f"{shown.subject}符合监测规则。{law}"
     value, expected = float(measured.value[k]), float(measured.expected[k])
@@ -87,7 +85,8 @@ def move_reason(shown: Shown, direction: Direction, rule: Rule, pack: Pack, meas
         far = f"{abs(float(measured.score[k])):.1f}倍常态波幅（界限{number(abs(threshold))}倍）"
         seen += f"偏离{far}，属异常{word}。"
     else:
-        seen += f"，{compared}界限{number(threshold)}{unit}。"
+        beyond = BELOW[measured.comparison[k]] if direction is Direction.DOWN else compared
+        seen += f"，{beyond}界限{number(threshold)}{unit}。"
     return seen + law
 
 
