@@ -270,6 +270,9 @@ class Level(Condition):
     op: Comparison = ">"
     above: float | None = None
     below: float | None = None
+    unit: str = ""
+    """unit of the bounds, for example 万元: values in 元 or 亿元 are converted, those without a unit are taken to be in
+    it, others are unknown. Where it is not given the bounds are in the unit of each series"""
 
     @model_validator(mode="after")
     def some(self) -> Level:
@@ -280,10 +283,14 @@ class Level(Condition):
     def bound(self, direction: Direction) -> float | None:
         return self.below if direction is Direction.DOWN else self.above
 
+    def factors(self, view: View) -> FloatArray:
+        """float64[n_series]: what brings the values of a series to the unit of the bounds; NaN for nothing does."""
+        if not self.unit:
+            return np.ones(view.panel.n_series)
+        found = {k.unit: factor(k.unit, self.unit) for k in view.panel.keys}
+        return np.array([found[k.unit] for k in view.panel.keys], np.float64)  # None becomes NaN
+
     def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
-    unit: str = ""
-    """unit of the bounds, for example 万元: values in 元 or 亿元 are converted, those without a unit are taken to be in
-    it, others are unknown. Where it is not given the bounds are in the unit of each series"""
         bound = self.bound(direction)
         if bound is None:
             return np.zeros(len(view.panel), np.int8)
@@ -295,14 +302,8 @@ class Level(Condition):
         bound = self.bound(direction)
         if bound is None:
             return None
-    def factors(self, view: View) -> FloatArray:
-        """float64[n_series]: what brings the values of a series to the unit of the bounds; NaN for nothing does."""
-        if not self.unit:
-            return np.ones(view.panel.n_series)
-        found = {k.unit: factor(k.unit, self.unit) for k in view.panel.keys}
-        return np.array([found[k.unit] for k in view.panel.keys], np.float64)  # None becomes NaN
-
         value = view.panel.value[at]
+        limit = bound / self.factors(view)[view.panel.series[at]]
         return Measured(
             value=value,
             expected=limit,
@@ -314,7 +315,6 @@ class Level(Condition):
             window=texts("当期值", at),
             n_used=np.ones(len(at), np.int64),
             comparison=texts(self.op, at),
-        limit = bound / self.factors(view)[view.panel.series[at]]
         )
 
 

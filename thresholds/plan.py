@@ -54,15 +54,15 @@ class Rule(Settings):
     hold_days: int = Field(default=7, ge=1, le=400)
     level: int = Field(default=0, ge=0, le=9)
     """the level in the source's own scheme, 1 the lowest: a hit of a higher one is news within an open flag"""
+    enabled: bool = True
+    """whether it is in force with its pack; `[detection] enable` and `disable` may name it"""
+    source: Source | None = None
+    """where it comes from, if not from the source of the pack"""
     valid_from: date | None = None
     """first day whose observations it judges; the pack may set a later one"""
     valid_until: date | None = None
     """last day whose observations it judges; the pack may set an earlier one"""
     ease: float = Field(default=0.9, gt=0, le=1)
-    enabled: bool = True
-    """whether it is in force with its pack; `[detection] enable` and `disable` may name it"""
-    source: Source | None = None
-    """where it comes from, if not from the source of the pack"""
     """the share of the threshold that keeps an open flag open (hysteresis)"""
     when: AnyCondition
 
@@ -84,10 +84,16 @@ class Pack(Settings):
     enabled: bool
     effect: Literal["report", "watch", "candidate"]
     domain: Literal["price", "finance", "any"] = "price"
+    plan: str = ""
+    """if given, it is in force with this plan only: its ranks are those of that plan"""
     valid_from: date | None = None
     valid_until: date | None = None
     source: Source
     rules: tuple[Rule, ...] = Field(min_length=1)
+
+    def source_of(self, rule: Rule) -> Source:
+        """Where one of its rules comes from."""
+        return rule.source or self.source
 
 
 class PlanGrade(Settings):
@@ -98,17 +104,11 @@ class PlanGrade(Settings):
     name: str
     colour: str = ""
     numeric: bool
-    plan: str = ""
-    """if given, it is in force with this plan only: its ranks are those of that plan"""
     basis: str = ""
 
 
 class Plan(Settings):
     """A contingency plan, as far as detection needs it: its grades."""
-    def source_of(self, rule: Rule) -> Source:
-        """Where one of its rules comes from."""
-        return rule.source or self.source
-
 
     page = "docs/plans.md"
 
@@ -350,6 +350,11 @@ def check_pack(pack: Pack, name: str, catalogue: Catalogue | None, faults: list[
     if pack.valid_from and pack.valid_until and pack.valid_until < pack.valid_from:
         faults.append(Fault(name, "valid_until", "ends before it begins", "Correct one of the two dates"))
     for i, rule in enumerate(pack.rules, 1):
+        mark = rule.source.mark if rule.source else ""
+        if pack.enabled and rule.enabled and mark.startswith("M"):
+            problem = f"the source is from memory ({mark}) but the rule is switched on"
+            remedy = "Verify the source and change its mark, or ship it with enabled = false"
+            faults.append(Fault(name, f"rules[{i}].enabled", problem, remedy))
         if rule.valid_from and rule.valid_until and rule.valid_until < rule.valid_from:
             where = f"rules[{i}].valid_until"
             faults.append(Fault(name, where, "ends before it begins", "Correct one of the two dates"))
@@ -375,11 +380,6 @@ def check_rule_ids(packs: Mapping[str, Pack], files: Mapping[str, str], faults: 
         for i, rule in enumerate(pack.rules, 1):
             name = files[pack.id]
             if rule.id in seen:
-        mark = rule.source.mark if rule.source else ""
-        if pack.enabled and rule.enabled and mark.startswith("M"):
-            problem = f"the source is from memory ({mark}) but the rule is switched on"
-            remedy = "Verify the source and change its mark, or ship it with enabled = false"
-            faults.append(Fault(name, f"rules[{i}].enabled", problem, remedy))
                 problem = f"the rule id {rule.id!r} is used twice (first in {seen[rule.id]})"
                 faults.append(Fault(name, f"rules[{i}].id", problem, "Give each rule an id of its own"))
             seen.setdefault(rule.id, name)
