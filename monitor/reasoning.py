@@ -6,7 +6,7 @@ import math
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from thresholds.model import Contribution, Direction, Finding, Flag, Kind
+from thresholds.model import Contribution, Direction, Earlier, Finding, Flag, Kind
 
 KINDS = {Kind.MOVE: "异常波动", Kind.DATA: "疑似数据错误", Kind.SILENCE: "数据中断"}
 DIRECTIONS = {Direction.UP: "上涨", Direction.DOWN: "下跌", Direction.NONE: ""}
@@ -19,6 +19,8 @@ ENDS = {
     "stayed": "其后报送维持在该水平，按真实变动处理",
     "ended": "已结束",
 }
+AGO = {1: "去年", 2: "前年", 3: "大前年"}
+CALENDARS = {"gregorian": "公历", "lunar": "农历"}
 CONTRIBUTIONS_SHOWN = 10
 UNCHANGED = 5e-4
 
@@ -31,6 +33,8 @@ def reasoning(flag: Flag, zone: ZoneInfo) -> list[str]:
     by_point = [one for finding in flag.findings for one in finding.contributions]
     if len(by_point) > 1:
         steps.append(contributions(by_point))
+    if years := [one for finding in flag.findings for one in finding.earlier]:
+        steps.append(earlier(years, zone))
     steps.append(grounds(flag))
     steps.append(course(flag, zone))
     return steps
@@ -72,6 +76,16 @@ def contributions(found: list[Contribution]) -> str:
     ]
     more = f"，以及另外 {len(found) - len(shown)} 个" if len(found) > len(shown) else ""
     return f"各监测点：{'；'.join(shown)}{more}。"
+
+
+def earlier(found: list[Earlier], zone: ZoneInfo) -> str:
+    """The same date in the years before."""
+    shown = [
+        f"{one.at.astimezone(zone).date().isoformat()}（{AGO[one.years]}{CALENDARS[one.calendar]}同日）"
+        f"{number(one.value)}{change(one.change).replace('（', '，至今').replace('）', '')}"
+        for one in found
+    ]
+    return f"往年同日：{'；'.join(shown)}。"
 
 
 def change(ratio: float) -> str:

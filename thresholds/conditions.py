@@ -101,6 +101,11 @@ class Condition(Settings, ABC):
         """Position of the first observation of what is true at `at`: earlier than `at` where duration is asked."""
         return at
 
+    def compared(self, view: View, at: IntArray) -> IntArray | None:
+        """Positions of the observations that those at `at` are compared with, -1 for none; None where it is no
+        single observation. Of several parts, the first that compares with one."""
+        return next((found for c in self.children() if (found := c.compared(view, at)) is not None), None)
+
 
 KINDS: dict[str, type[Condition]] = {}
 C = TypeVar("C", bound=type[Condition])
@@ -178,6 +183,9 @@ class Change(Condition):
     def columns(self, view: View) -> FloatArray:
         return view.change(self.over, self.days)
 
+    def compared(self, view: View, at: IntArray) -> IntArray:
+        return view.base(self.over, self.days)[at]
+
     @property
     def days(self) -> int | None:
         return None if self.max_age is None else math.ceil(self.max_age.total_seconds() / 86_400)
@@ -240,6 +248,9 @@ class Score(Condition):
             small = ratio & (sign(direction) * step < log_change(self.percent / 100 * ease, direction) - SLACK)
             found[small & (found == 1)] = 0
         return found
+
+    def compared(self, view: View, at: IntArray) -> IntArray:
+        return view.back(self.over)[at]
 
     def measure(self, view: View, at: IntArray, direction: Direction) -> Measured:
         scores = self.scores(view, 1.0)
@@ -497,6 +508,9 @@ class Not(Condition):
 
     def children(self) -> tuple[Condition, ...]:
         return (self.of,)
+
+    def compared(self, view: View, at: IntArray) -> None:
+        return None  # what is excluded is not what was seen
 
     def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
         # easing what is excluded would tighten the rule: the exclusion is always judged as written

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from thresholds.aggregate import Areas
 from thresholds.conditions import Measured
 from thresholds.episodes import CITY, CLEARED, EXCEEDED, GRADE, LEVEL, MERGED, NEVER, Episodes, Hits, episodes
+from thresholds.evidence import MOST_CONTRIBUTIONS, contributions, earlier_years
 from thresholds.kernels.jit import compiled
 from thresholds.model import (
     NO_GRADE,
     BoolArray,
-    Contribution,
     Direction,
     Finding,
     Flag,
@@ -29,12 +29,12 @@ from thresholds.model import (
 )
 from thresholds.panel import DAY, Panel
 from thresholds.plan import Pack, Plan, Policy, Rule
+from thresholds.ranks import Ranks, alike_last_year, base_ranks, proposed, remark
 from thresholds.view import View
 from thresholds.wording import Shown, move_reason
 
 LEAST_READINGS = 2
 END_WORDS = {CLEARED: "cleared", MERGED: "merged", EXCEEDED: "exceeded"}
-MOST_CONTRIBUTIONS = 20
 SPAN = 2**40
 """Seconds, more than any time of an observation, before or after 1970."""
 
@@ -65,28 +65,37 @@ def hits_of(rule: Rule, pack: Pack, view: View, valid: BoolArray) -> list[RuleHi
     return found
 
 
-def held_until(panel: Panel, at: IntArray, hold_days: int) -> IntArray:
+def held_until(view: View, at: IntArray, hold_days: IntArray) -> IntArray:
     """int64: the time at which the hold after each position has passed, NEVER where the data ends before.
 
     That is the first reading of the series `hold_days` or more later, and at least the second one: a week for a daily
-    series, two reports for a monthly one, whatever the hours at which the points of an area report.
+    series, two reports for a monthly one, whatever the hours at which the points of an area report. Suspected errors
+    are no readings, as they are none of a mean over several points.
     """
     until = np.full(len(at), NEVER, np.int64)
-    scan_holds(panel.start, panel.time, panel.series, at, hold_days * DAY, until)
+    panel = view.panel
+    scan_holds(panel.start, panel.time, panel.series, view.real, at, hold_days * DAY, until)
     return until
 
 
 @compiled
 def scan_holds(
-    start: IntArray, time: IntArray, series: NDArray[np.int32], at: IntArray, hold: int, until: IntArray
+    start: IntArray,
+    time: IntArray,
+    series: NDArray[np.int32],
+    real: BoolArray,
+    at: IntArray,
+    hold: IntArray,
+    until: IntArray,
 ) -> None:
     for k in range(len(at)):
-        end = start[series[at[k]] + 1]
-        i = at[k] + LEAST_READINGS
-        while i < end and time[i] < time[at[k]] + hold:
-            i += 1
-        if i < end:
-            until[k] = time[i]
+        readings = 0
+        for i in range(at[k] + 1, start[series[at[k]] + 1]):
+            if real[i]:
+                readings += 1
+                if readings >= LEAST_READINGS and time[i] >= time[at[k]] + hold[k]:
+                    until[k] = time[i]
+                    break
 
 
 @dataclass(frozen=True)
@@ -127,25 +136,37 @@ class Names:
 
 @dataclass(frozen=True)
 class Collected:
-    """All hits as the machine takes them, and where each came from: index into `found` and position in its list."""
+    """All hits as the machine takes them, and where each came from: index into `found` and position in its list.
+
+    base   int32[n], the rank that the rule of each hit proposes by itself
+    """
 
     hits: Hits
+    base: NDArray[np.int32]
     source: NDArray[np.int32]
     row: IntArray
 
 
-def strength(one: RuleHits) -> FloatArray:
-    """How far beyond its threshold each hit lies, as a multiple of it; 1 where that cannot be said."""
+def scores_of(one: RuleHits) -> tuple[FloatArray, FloatArray]:
+    """float64[n] twice: the score of each hit in its own unit (NaN: none), and how far beyond its threshold it lies,
+    as a multiple of it; 1 where that cannot be said."""
     measured = one.rule.when.measure(one.view, one.at, one.direction)
     if measured is None:
-        return np.ones(len(one.at))
+        return np.full(len(one.at), np.nan), np.ones(len(one.at))
     with np.errstate(divide="ignore", invalid="ignore"):
         times = np.abs(measured.score / measured.threshold)
     times = np.where(measured.unit == "", 1 + times, times)  # a distance from a level, zero at the level itself
-    return np.where(np.isfinite(times), np.minimum(times, LEVEL - 1), 1.0)
+    return measured.score, np.where(np.isfinite(times), np.minimum(times, LEVEL - 1), 1.0)
 
 
-def collect(found: Sequence[RuleHits], names: Names) -> Collected:
+def holds_of(one: RuleHits, series: NDArray[np.int32], base: NDArray[np.int32], policy: Policy) -> IntArray:
+    """int64[n]: days that each hit keeps a flag open: the rule's, and the plan's where a grade is proposed."""
+    plans = [policy.plan_of(c.domain) for c in one.view.classified]
+    stable = np.array([p.stable_days if p else 0 for p in plans], np.int64)[series]
+    return np.maximum(one.rule.hold_days, np.where((base > 0) & one.opens, stable, 0))
+
+
+def collect(found: Sequence[RuleHits], names: Names, policy: Policy) -> Collected:
     """Bring the hits of all rules into the order of (item and direction, time, area)."""
     parts = []
     for number, one in enumerate(found):
@@ -153,24 +174,27 @@ def collect(found: Sequence[RuleHits], names: Names) -> Collected:
         item, area = names.columns(panel)
         series = panel.series[one.at]
         number_of_item, time = item[series].astype(np.int64), panel.time[one.at]
+        score, times = scores_of(one)
+        base = base_ranks(one.rule, score)
         parts.append(
             (
                 number_of_item * 2 + (one.direction is Direction.DOWN),
                 area[series],
                 names.n_areas(number_of_item, time),
                 time,
-                held_until(panel, one.at, one.rule.hold_days),
+                held_until(one.view, one.at, holds_of(one, series, base, policy)),
                 one.opens,
                 # a higher grade, and a higher level of the source, is stronger than any move within a lower one
-                strength(one) + GRADE * one.rule.rank + LEVEL * one.rule.level,
+                times + GRADE * one.rule.rank + LEVEL * one.rule.level,
+                base,
                 np.full(len(one.at), number, np.int32),
                 np.arange(len(one.at), dtype=np.int64),
             )
         )
     columns = [np.concatenate(c) for c in zip(*parts, strict=True)]
     order = np.lexsort((columns[1], columns[3], columns[0]))
-    key, area, n_areas, time, until, opens, score, source, row = (c[order] for c in columns)
-    return Collected(Hits(key, area, n_areas, time, until, opens, score), source, row)
+    key, area, n_areas, time, until, opens, strength, base, source, row = (c[order] for c in columns)
+    return Collected(Hits(key, area, n_areas, time, until, opens, strength), base, source, row)
 
 
 def grade_moves(found: Sequence[RuleHits], areas: Areas, points: View, policy: Policy, city: str) -> list[Flag]:
@@ -178,7 +202,7 @@ def grade_moves(found: Sequence[RuleHits], areas: Areas, points: View, policy: P
     if not found:
         return []
     names = Names.of(points.panel)
-    collected = collect(found, names)
+    collected = collect(found, names, policy)
     result = episodes(collected.hits, len(names.areas))
     if not len(result.first):
         return []
@@ -210,6 +234,25 @@ class Writer:
         opening[kept] = hits.opens[kept] & (hits.time[kept] == hits.time[result.first[result.member[kept]]])
         self.opening = opening
         self.measured = self.measure(opening)
+        self.ranks = self.graded()
+
+    def graded(self) -> Ranks:
+        """The rank that each hit proposes."""
+        hits, source = self.collected.hits, self.collected.source
+        plans = list(self.policy.plans.values())
+        festival, plan = np.zeros(len(hits), np.bool_), np.full(len(hits), len(plans), np.int32)
+        statistical = np.array([bool(one.rule.rank_from_score) for one in self.found], np.bool_)[source]
+        asks = hits.opens & (self.result.member >= 0) & ((self.collected.base > 0) | statistical)
+        for number, one in enumerate(self.found):
+            where = np.flatnonzero((source == number) & asks)
+            if not len(where):
+                continue
+            at = one.at[self.collected.row[where]]
+            festival[where] = alike_last_year(one.view, at, one.rule.when.compared(one.view, at))
+            own = [self.policy.plan_of(c.domain) for c in one.view.classified]
+            numbers = np.array([plans.index(p) if p else len(plans) for p in own], np.int32)
+            plan[where] = numbers[one.view.panel.series[at]]
+        return proposed(hits, self.result, self.collected.base, statistical, festival, [*plans, None], plan)
 
     def measure(self, opening: BoolArray) -> dict[int, tuple[Measured | None, IntArray, int]]:
         """Per opening hit: what its rule measured, the start position, and its row in the measured columns."""
@@ -248,14 +291,13 @@ class Writer:
         hits, result = self.collected.hits, self.result
         lead = int(opening[0])
         one = self.found[self.collected.source[lead]]
-        findings = tuple(self.finding(int(h)) for h in opening[:MOST_CONTRIBUTIONS])
+        findings = tuple(self.finding(int(h), first=h == lead) for h in opening[:MOST_CONTRIBUTIONS])
         item = self.items[int(hits.key[lead]) // 2]
         wide = result.area[e] == CITY
         area = self.city if wide else self.area_names[int(result.area[e])]
         points = self.points_of(opening)
         measured, since, k = self.measured[lead]
         start = int(one.view.panel.time[since[k]])
-        rule_rank = max(self.found[s].rule.rank for s in set(self.collected.source[rows].tolist()))
         series = int(one.view.panel.series[one.at[self.collected.row[lead]]])
         key = one.view.panel.keys[series]
         plan = self.policy.plan_of(one.view.classified[series].domain)
@@ -279,11 +321,13 @@ class Writer:
             end=utc(end) if ended else None,
             end_reason=END_WORDS[int(result.how[e])] if ended else "",
             peak=self.peak(rows, key, one.direction),
-            peak_grade=grade_of(plan, rule_rank),
+            peak_grade=grade_of(plan, int(self.ranks.rank[rows].max())),
             value=float(measured.value[k]) if measured else float("nan"),
             expected=float(measured.expected[k]) if measured else float("nan"),
             threshold=float(measured.limit[k]) if measured else float("nan"),
-            reason=move_reason(shown, one.direction, one.rule, one.pack, measured, k),
+            reason=move_reason(
+                shown, one.direction, one.rule, one.pack, measured, k, remark(int(self.ranks.why[lead]))
+            ),
             findings=findings,
             points=points,
         )
@@ -320,7 +364,7 @@ class Writer:
                 names[self.points.panel.keys[series].point] = None
         return tuple(sorted(names))
 
-    def finding(self, hit: int) -> Finding:
+    def finding(self, hit: int, *, first: bool) -> Finding:
         one, position, behind = self.members(hit)
         measured, _, k = self.measured[hit]
         time = int(one.view.panel.time[position])
@@ -339,26 +383,8 @@ class Writer:
             n_used=int(measured.n_used[k]) if measured else 0,
             reason=one.rule.title,
             contributions=contributions(self.points.panel, self.areas.usable, behind, time, one.direction),
+            earlier=earlier_years(one.view, position) if first else (),
         )
-
-
-def contributions(
-    panel: Panel, usable: BoolArray, series: Sequence[int], time: int, direction: Direction
-) -> tuple[Contribution, ...]:
-    """What each point did at `time` against its own usable report before, those that pushed most first."""
-    out = []
-    for s in series:
-        a, b = int(panel.start[s]), int(panel.start[s + 1])
-        i = a + int(np.searchsorted(panel.time[a:b], time, "right")) - 1
-        earlier = np.flatnonzero(usable[a : max(i, a)])
-        if i < a or panel.time[i] != time or not usable[i] or not len(earlier):
-            continue
-        before, now = float(panel.value[a + earlier[-1]]), float(panel.value[i])
-        change = now / before - 1 if before > 0 else float("nan")
-        out.append(Contribution(panel.keys[s].point, panel.areas[s], now, before, change))
-    push = -1 if direction is Direction.DOWN else 1
-    out.sort(key=lambda c: (-push * c.change if c.change == c.change else np.inf, c.point))
-    return tuple(out[:MOST_CONTRIBUTIONS])
 
 
 def grade_of(plan: Plan | None, rank: int) -> Grade:

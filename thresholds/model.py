@@ -177,6 +177,20 @@ class Contribution:
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """The value on the same date `years` before by `calendar` (gregorian or lunar), observed at `at`.
+
+    change   from then to now as a ratio (0.1 = +10 %), NaN where it has none
+    """
+
+    years: int
+    calendar: str
+    at: datetime
+    value: float
+    change: float
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """What one rule measured at one time: the evidence kept with a flag.
 
@@ -198,6 +212,8 @@ class Finding:
     n_used: int
     reason: str
     contributions: tuple[Contribution, ...] = ()
+    earlier: tuple[Earlier, ...] = ()
+    """the same date in the years before; with the first finding of a flag only"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,11 @@ import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from thresholds.catalogue import Catalogue, catalogue_of, read_catalogues
 from thresholds.kinds import AnyCondition
@@ -52,6 +53,8 @@ class Rule(Settings):
     rank: int = Field(default=0, ge=0, le=9)
     advice: str = ""
     hold_days: int = Field(default=7, ge=1, le=400)
+    rank_from_score: tuple[float, ...] = ()
+    """of a statistical rule: the scores from which ranks 1, 2, … are proposed, instead of `rank` (METHODS.md 5.4)"""
     level: int = Field(default=0, ge=0, le=9)
     """the level in the source's own scheme, 1 the lowest: a hit of a higher one is news within an open flag"""
     enabled: bool = True
@@ -65,6 +68,15 @@ class Rule(Settings):
     ease: float = Field(default=0.9, gt=0, le=1)
     """the share of the threshold that keeps an open flag open (hysteresis)"""
     when: AnyCondition
+
+    @model_validator(mode="after")
+    def scores_rise(self) -> Self:
+        steps = self.rank_from_score
+        if steps and self.rank:
+            raise ValueError("both `rank` and `rank_from_score` are given|Keep one of them")
+        if any(b <= a for a, b in pairwise((0.0, *steps))):
+            raise ValueError("`rank_from_score` does not rise|Write the scores from the lowest rank to the highest")
+        return self
 
     @property
     def directions(self) -> tuple[Direction, ...]:
@@ -118,6 +130,10 @@ class Plan(Settings):
     version: str
     domain: Literal["price", "finance"]
     source: Source
+    stable_days: int = Field(default=0, ge=0, le=400)
+    """days without anything abnormal until a flag that proposed a grade is over; 0 leaves it to each rule"""
+    persistent_days: int = Field(default=0, ge=0, le=400)
+    """days after which a flag that goes on proposes one grade more; 0 for never"""
     grades: tuple[PlanGrade, ...] = Field(min_length=1)
 
     @field_validator("grades")
@@ -127,6 +143,11 @@ class Plan(Settings):
         if twice := sorted({r for r in ranks if ranks.count(r) > 1}):
             raise ValueError(f"the rank {twice[0]} is used twice|Number the grades from 1, the lowest, upwards")
         return grades
+
+    @property
+    def highest(self) -> int:
+        """The highest rank that numbers may propose; 0 where they may propose none."""
+        return max((g.rank for g in self.grades if g.numeric), default=0)
 
     def grade(self, rank: int) -> Grade:
         """The grade of `rank` in this plan's words; NO_GRADE for 0. Raises KeyError for a rank it does not have."""

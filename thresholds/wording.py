@@ -61,8 +61,10 @@ def percent(x: float) -> str:
     return f"{number(abs(x))}%"
 
 
-def move_reason(shown: Shown, direction: Direction, rule: Rule, pack: Pack, measured: Measured | None, k: int) -> str:
-    """Two sentences for a flag of kind move; `k` is the row in `measured`."""
+def move_reason(
+    shown: Shown, direction: Direction, rule: Rule, pack: Pack, measured: Measured | None, k: int, remark: str = ""
+) -> str:
+    """Two sentences for a flag of kind move; `k` is the row in `measured`, `remark` what changed its grade."""
     unit = shown.unit
     basis = pack.source_of(rule)
     own = basis.mark == "P" or "《" in basis.title  # no document of that name, or its name is marked already

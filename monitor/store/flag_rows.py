@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from monitor.store.text import moment, moment_or_none, number, seconds
-from thresholds.model import Contribution, Direction, Finding, Flag, Grade, Kind
+from thresholds.model import Contribution, Direction, Earlier, Finding, Flag, Grade, Kind
 
 
 class FlagState(StrEnum):
@@ -175,6 +175,16 @@ def finding_to_json(finding: Finding) -> dict[str, Any]:
             }
             for one in finding.contributions
         ],
+        "earlier": [
+            {
+                "years": one.years,
+                "calendar": one.calendar,
+                "at": seconds(one.at),
+                "value": number_to_json(one.value),
+                "change": number_to_json(one.change),
+            }
+            for one in finding.earlier
+        ],
     }
 
 
@@ -199,6 +209,16 @@ def finding_from_json(stored: Mapping[str, Any]) -> Finding:
                 change=number_from_json(one["change"]),
             )
             for one in stored["contributions"]
+        ),
+        earlier=tuple(
+            Earlier(
+                years=one["years"],
+                calendar=one["calendar"],
+                at=moment(one["at"]),
+                value=number_from_json(one["value"]),
+                change=number_from_json(one["change"]),
+            )
+            for one in stored.get("earlier", ())  # flags of before this was kept have none
         ),
         **numbers,
     )

@@ -244,6 +244,16 @@ class ContributionOut(Model):
     change: Number = Field(description="比率，0.1 即 +10 %")
 
 
+class EarlierOut(Model):
+    """往年同日。"""
+
+    years: int
+    calendar: Literal["gregorian", "lunar"] = Field(description="gregorian 公历，lunar 农历")
+    at: datetime
+    value: Number
+    change: Number = Field(description="由彼时至今的比率，0.1 即 +10 %")
+
+
 class FindingOut(Model):
     """一条规则测得的证据。"""
 
@@ -261,6 +271,7 @@ class FindingOut(Model):
     n_used: int = Field(description="参照值用了多少个观测值")
     reason: str
     contributions: list[ContributionOut]
+    earlier: list[EarlierOut] = Field(description="近三年同日（公历、农历）；只随第一条证据给出")
 
 
 class EvaluationOut(Model):

@@ -152,6 +152,15 @@ def test_the_hold_is_counted_in_readings_of_the_series() -> None:
     assert (daily[0].end, monthly[0].end) == (at(8), at(90))
 
 
+def test_suspected_errors_are_no_readings_of_the_hold() -> None:
+    """They are none in a mean over points either: a second point that reports later must not move an end."""
+    values = [3.0, 3.0, 0.3, *[3.0] * 4]  # the slip is taken for a change, what follows it for slips of the new level
+    later = quotes([2.4, 3.02], point="东风市场", first=8, every=2)
+    for rows, end in ((quotes(values), None), ([*quotes(values), *later], at(10))):
+        (down,) = [f for f in moves(rows, STEP5) if f.direction is Direction.DOWN]
+        assert (down.first_flagged, down.end) == (at(2), end)
+
+
 def test_a_grade_is_the_plans() -> None:
     """Rank 1 of the price plan is III; an item of the finance domain gets IV with its colour; rank 0 none."""
     graded = {**STEP5, "rank": 1}
@@ -379,7 +388,7 @@ def test_at_most_one_flag_is_open_per_item_direction_and_area() -> None:
     rng = np.random.default_rng(8)
     rows = []
     for point in AREA:
-        values = np.round(3 * np.exp(np.cumsum(rng.normal(0, 0.04, 300))), 2).tolist()
+        values = np.round(3 * np.exp(np.cumsum(rng.normal(0, 0.025, 900))), 2).tolist()
         rows += quotes(values, point=point, area=AREA[point])
     flags = [f for f in flags_of(rows) if f.kind is Kind.MOVE]
     assert len(flags) > 10
