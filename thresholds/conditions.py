@@ -282,8 +282,8 @@ class Level(Condition):
     above: float | None = None
     below: float | None = None
     unit: str = ""
-    """unit of the bounds, for example 万元: values in 元 or 亿元 are converted, those without a unit are taken to be in
-    it, others are unknown. Where it is not given the bounds are in the unit of each series"""
+    """unit of the bounds, for example 万元: values in 元 or 亿元 are converted, those without a unit are taken to be
+    in it, others are unknown. Where it is not given the bounds are in the unit of each series"""
 
     @model_validator(mode="after")
     def some(self) -> Level:
