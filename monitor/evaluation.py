@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from alerts.notify import NotifyOptions, Reason, compose
 from collectors.base import Expectation, SourceOptions
 from monitor.config_model import Config
+from monitor.exchanges import Exchanges
 from monitor.memory import Held, KeysByItem, Memory
 from monitor.metrics import Metrics
 from monitor.regime import program_version, regime_text
@@ -65,6 +66,7 @@ class Evaluation:
         self.config, self.policy = config, policy
         self.next = config, policy
         self.memory = Memory(config.zone)
+        self.exchanges = Exchanges()
         self.loaded = False
         self.lock = Lock()
         self.kept: dict[tuple[str, str], str] = {}
@@ -85,11 +87,14 @@ class Evaluation:
         config, policy = self.next
         if config.detection.history > self.config.detection.history:
             self.loaded = False  # what lies further back is read when it is next needed
+        if policy is not self.policy:
+            self.exchanges = Exchanges()  # what is a price is for the catalogue to say
         self.config, self.policy = config, policy
         self.memory.zone = config.zone
 
     def load(self, now: datetime) -> list[Dirty]:
         marks = self.memory.load(self.db, self.oldest(now))
+        self.exchanges = Exchanges()
         self.loaded = True
         return marks
 
@@ -113,8 +118,10 @@ class Evaluation:
             by_item: dict[str, list[int]] = {}
             for place, mark in enumerate(marks):
                 by_item.setdefault(self.memory.series[mark.series_id].key.item, []).append(place)
-            # what is judged with others (ratios, classes, publishers of counts) is news for all of them
-            groups = Together(self.policy, KeysByItem(self.memory)).groups(by_item)
+            # what is judged with others (ratios, classes, publishers of counts, rows in each other's place) is news
+            # for all of them
+            self.exchanges.learn(self.memory, self.policy.catalogue, {m.series_id: m.since_at for m in marks})
+            groups = Together(self.policy, KeysByItem(self.memory), self.exchanges.items).groups(by_item)
             for some in batches(groups, ITEMS_AT_ONCE):
                 since: dict[str, int] = {}
                 chosen: list[Dirty] = []

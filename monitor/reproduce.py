@@ -13,16 +13,20 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from sqlalchemy import Connection
 
 from monitor.evaluation import AGAIN, cadences
+from monitor.exchanges import EVER, exchanged_items
 from monitor.memory import Held, panel_of
 from monitor.regime import Regime, program_version, regime_of
+from monitor.store.columns import Columns, SeriesColumns
 from monitor.store.database import Database
 from monitor.store.flag_rows import machine_fields
 from monitor.store.flag_states import State
 from monitor.store.past import columns_at, series_at
 from monitor.store.policies import read_policy
 from monitor.store.stamps import Evaluated, read_evaluations, read_texts
+from thresholds.catalogue import Measure
 from thresholds.model import Flag, Kind, SeriesKey
 from thresholds.plan import Policy, policy_again
 from thresholds.together import Together
@@ -119,8 +123,38 @@ def held_then(db: Database, evaluated: Evaluated, policy: Policy, item: str | No
             by_item: dict[str, list[SeriesKey]] = {item: []}
             for key in known.keys:
                 by_item.setdefault(key.item, []).append(key)
-            items = Together(policy, by_item).group(item)
+            items = items_then(connection, evaluated, policy, item, by_item, known)
         columns = columns_at(connection, stamp.data, items, stamp.since)
+    held = rows_of(known, columns, items)
+    return sorted(held, key=lambda h: (h.key.item, h.id))  # the order of monitor.memory.Memory.panel
+
+
+def items_then(
+    connection: Connection,
+    evaluated: Evaluated,
+    policy: Policy,
+    item: str,
+    by_item: Mapping[str, Sequence[SeriesKey]],
+    known: SeriesColumns,
+) -> Collection[str]:
+    """What was judged with `item`: by the policy, and by rows that stood in each other's place."""
+    stamp = evaluated.stamp
+    exchanged: dict[str, set[str]] = {}
+    items: frozenset[str] = frozenset()
+    while (grown := Together(policy, by_item, exchanged).group(item)) != items:
+        items = grown
+        points = {k.point for k in known.keys if k.item in items}
+        beside = {k.item for k in known.keys if k.point in points} | items
+        held = rows_of(known, columns_at(connection, stamp.data, beside, stamp.since), beside)
+        prices = [h for h in held if policy.catalogue.classify(h.key).measure is Measure.PRICE]
+        for one, other in exchanged_items(prices, dict.fromkeys((h.id for h in prices), EVER)):
+            exchanged.setdefault(one, set()).add(other)
+            exchanged.setdefault(other, set()).add(one)
+    return items
+
+
+def rows_of(known: SeriesColumns, columns: Columns, items: Collection[str] | None) -> list[Held]:
+    """The series of these items (of all when None) with their columns."""
     begins = np.searchsorted(columns.series_id, known.ids)
     bounds = dict(zip(known.ids.tolist(), pairwise([*begins.tolist(), len(columns)]), strict=True))
     held = []
@@ -128,7 +162,7 @@ def held_then(db: Database, evaluated: Evaluated, policy: Policy, item: str | No
         if items is None or key.item in items:
             part = slice(*bounds[series_id])
             held.append(Held(series_id, key, area, source, columns.at[part], columns.value[part], columns.mark[part]))
-    return sorted(held, key=lambda h: (h.key.item, h.id))  # the order of monitor.memory.Memory.panel
+    return held
 
 
 def moves(

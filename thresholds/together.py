@@ -1,8 +1,9 @@
 """Which items must be evaluated together, so that evaluating what changed gives what evaluating everything gives.
 
 Most rules look at one item. Ratios look at two, breadth over kinds and pooled cross-sections at a class, and whether
-a publisher of counts is out at all counts that it publishes. The daemon evaluates the items that changed and, with
-them, all items named here.
+a publisher of counts is out at all counts that it publishes. Two items of which a point once reported one in the row
+of the other (thresholds.kernels.beside) are judged together too. The daemon evaluates the items that changed and,
+with them, all items named here.
 """
 
 from __future__ import annotations
@@ -34,10 +35,14 @@ class Asked:
 
 
 class Together:
-    """The items of `known` as groups: each is judged as a whole, none looks at another."""
+    """The items of `known` as groups: each is judged as a whole, none looks at another.
 
-    def __init__(self, policy: Policy, known: Known) -> None:
+    exchanged  {item: items of which rows stood in the place of its rows}, both ways
+    """
+
+    def __init__(self, policy: Policy, known: Known, exchanged: Mapping[str, Collection[str]] | None = None) -> None:
         self.catalogue, self.known = policy.catalogue, known
+        self.exchanged = exchanged or {}
         self.asked = list(beyond_one_item(policy))
 
     @cached_property
@@ -73,6 +78,7 @@ class Together:
         grown = {item}
         while True:
             more = {other for name in grown for other in self.same_publisher(name)}
+            more |= {other for name in grown for other in self.exchanged.get(name, ())}
             for one in self.asked:
                 more |= self.named(one, grown) | self.pooled(one, grown)
             if more <= grown:

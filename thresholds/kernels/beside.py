@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thresholds.kernels.jit import compiled
-from thresholds.model import FloatArray, IntArray
+from thresholds.model import BoolArray, FloatArray, IntArray
 from thresholds.panel import Panel, codes_of
 
 ALIKE = 0.02
@@ -31,26 +31,36 @@ def swapped(panel: Panel, at: IntArray) -> tuple[IntArray, IntArray]:
         return nothing, nothing
     series, inverse = np.unique(panel.series[at], return_inverse=True)
     place = codes_of([(panel.areas[s], panel.keys[s].point) for s in series.tolist()])[inverse]
-    time = panel.time[at]
-    order = np.lexsort((panel.series[at], time, place))
-    at, place, time = at[order], place[order], time[order]
-    same = (np.diff(place) == 0) & (np.diff(time) == 0)
+    order = np.lexsort((panel.series[at], panel.time[at], place))
+    at = at[order]
+    same = (np.diff(place[order]) == 0) & (np.diff(panel.time[at]) == 0)
+    one, other = exchanged(panel.value[at], panel.value[at - 1], same)
+    return at[one], at[other]
+
+
+def exchanged(
+    value: FloatArray, before: FloatArray, same: BoolArray, alike: float = ALIKE
+) -> tuple[IntArray, IntArray]:
+    """Pairs of rows of one sheet, of which each has the value that the other one had before.
+
+    same  bool[n - 1], whether a row is of the same point and time as the next
+    """
     begins = np.flatnonzero(np.append(True, ~same))
-    return scan_pairs(np.append(begins, len(at)).astype(np.int64), at, panel.value)
+    return scan_pairs(np.append(begins, len(value)).astype(np.int64), value, before, alike)
 
 
 @compiled
-def scan_pairs(start: IntArray, at: IntArray, value: FloatArray) -> tuple[IntArray, IntArray]:
-    one, other = np.empty(len(at), np.int64), np.empty(len(at), np.int64)
+def scan_pairs(start: IntArray, value: FloatArray, before: FloatArray, alike: float) -> tuple[IntArray, IntArray]:
+    one, other = np.empty(len(value), np.int64), np.empty(len(value), np.int64)
     n = 0
     for c in range(len(start) - 1):
         for i in range(start[c], start[c + 1]):
-            a = at[i]
             for j in range(i + 1, start[c + 1]):
-                b = at[j]
-                there = abs(value[a] / value[b - 1] - 1.0) <= ALIKE
-                if n < len(one) and there and abs(value[b] / value[a - 1] - 1.0) <= ALIKE:
-                    one[n], other[n] = a, b
+                there = abs(value[i] / before[j] - 1.0) <= alike
+                if there and abs(value[j] / before[i] - 1.0) <= alike:
+                    if n == len(one):
+                        one, other = np.append(one, one), np.append(other, other)
+                    one[n], other[n] = i, j
                     n += 1
     return one[:n].copy(), other[:n].copy()
 
