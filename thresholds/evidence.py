@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import numpy as np
 
@@ -45,20 +46,28 @@ def earlier_years(view: View, position: int) -> tuple[Earlier, ...]:
     panel = view.panel
     series = int(panel.series[position])
     first = int(np.maximum(panel.start[series], view.origin()[position] if view.rebased.any() else 0))
-    day = panel.day[position : position + 1]
-    found = []
-    for years in range(1, YEARS + 1):
-        gregorian = same_date(day, years)
-        by_moon = lunar.years_earlier(day, years, gregorian)
-        found.append(at_day(view, position, first, int(gregorian[0]), years, "gregorian"))
-        if by_moon[0] != gregorian[0]:
-            found.append(at_day(view, position, first, int(by_moon[0]), years, "lunar"))
+    days = same_days(int(panel.day[position]))
+    found = (at_day(view, position, first, day, years, calendar) for years, calendar, day in days)
     return tuple(one for one in found if one is not None)
 
 
-def same_date(day: Day, years: int) -> Day:
+@lru_cache(maxsize=4096)
+def same_days(day: int) -> tuple[tuple[int, str, int], ...]:
+    """Years back, calendar and day (since 1970-01-01) for the days that `day` is compared with."""
+    days = np.array([day], np.int32)
+    found = []
+    for years in range(1, YEARS + 1):
+        gregorian = same_date(days, years)
+        by_moon = lunar.years_earlier(days, years, gregorian)
+        found.append((years, "gregorian", int(gregorian[0])))
+        if by_moon[0] != gregorian[0]:
+            found.append((years, "lunar", int(by_moon[0])))
+    return tuple(found)
+
+
+def same_date(days: Day, years: int) -> Day:
     """The same day of the same month so many years before (28 February for the 29th)."""
-    date = day.astype("datetime64[D]")
+    date = days.astype("datetime64[D]")
     month = date.astype("datetime64[M]")
     of_month = (date - month.astype("datetime64[D]")).astype(np.int64)
     return clipped(month - 12 * years, of_month).astype(np.int32)
