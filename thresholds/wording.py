@@ -70,7 +70,10 @@ def move_reason(
     own = basis.mark == "P" or "《" in basis.title  # no document of that name, or its name is marked already
     source = basis.title if own else f"《{basis.title}》"
     borrowed = "，借用标准" if basis.borrowed else ""
-    law = f"依据：{rule.title}（{source}，{basis.place}{basis.year}年{borrowed}），{EFFECTS[pack.effect]}。"
+    law = (
+        f"依据：{rule.title}（{source}，{basis.place}{basis.year}年{borrowed}），{EFFECTS[pack.effect]}"
+        f"{'；' if remark else ''}{remark}。"
+    )
     if measured is None or not math.isfinite(measured.score[k]):
         return f"{shown.subject}符合监测规则。{law}"
     value, expected = float(measured.value[k]), float(measured.expected[k])
