@@ -96,9 +96,10 @@ class View:
 
     def origin(self) -> IntArray:
         """int64[n]: the first position of the series that an observation may be compared with."""
-        begin = self.panel.start[self.panel.series]
-        origin: IntArray = np.maximum.accumulate(np.where(self.rebased, np.arange(len(begin)), begin))
-        return origin
+        if "origin" not in self.cache:
+            begin = self.panel.start[self.panel.series]
+            self.cache["origin"] = np.maximum.accumulate(np.where(self.rebased, np.arange(len(begin)), begin))
+        return cast(IntArray, self.cache["origin"])
 
     def change(self, lag: Lag, tolerance: int | None) -> FloatArray:
         """float64[n]: relative change, 0.05 for +5 %; NaN where there is nothing positive to compare with."""
