@@ -129,7 +129,7 @@ def test_a_flag_comes_out_again_whatever_came_since(db: Database, folder: Path) 
     assert all(f"state {n} of {len(states)}: identical (data revision" in s for n, s in enumerate(states, 1))
     first = said(folder, flag_id, "--reproduce", "first")
     assert f"state 1 of {len(states)}: identical (data revision 1.0, policy " in first
-    assert first.splitlines()[-1].endswith(", 82 observations)")
+    assert ", 82 observations)" in first
     assert f"state {len(states)} of" in said(folder, flag_id, "--reproduce")
 
 
