@@ -23,7 +23,7 @@ from thresholds.grading import RuleHits, grade_moves, hits_of
 from thresholds.model import BoolArray, Flag, IntArray, Mark
 from thresholds.panel import SHANGHAI, Panel
 from thresholds.plan import Pack, Policy, Rule
-from thresholds.quality import gate
+from thresholds.quality import Gate, gate
 from thresholds.silence import Cadence, silence_flags
 from thresholds.view import View
 
@@ -69,6 +69,44 @@ def detect(
     result = Detection()
     if not len(panel):
         return result
+    seen = prepare(panel, policy, result)
+    with result.stage("rules"):
+        found = apply_rules(policy, seen.points, seen.wide, zone, result)
+    with result.stage("grading"):
+        result.flags += grade_moves(found, seen.areas, seen.points, policy, city)
+        result.flags += data_flags(panel, seen.gated, seen.classified, policy)
+    if silence:
+        with result.stage("silence"):
+            known = cadences or {}
+            result.flags += silence_flags(
+                panel, seen.classified, policy, int(now.timestamp()), cadences=known, axis=axis, zone=zone
+            )
+    result.flags.sort(key=lambda f: (f.first_flagged, f.item, f.area, f.kind, f.direction, f.id))
+    by_id = {f.id: f for f in reversed(result.flags)}
+    if len(by_id) < len(result.flags):  # a fault of ours: say so, and let the other flags through
+        result.failed["flag_id"] = (
+            f"{len(result.flags) - len(by_id)} flags had the id of another one and were left out"
+        )
+        result.flags = [f for f in result.flags if by_id[f.id] is f]
+    return result
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What rules are applied to: made once, whatever the rules.
+
+    points  each point's quotes; wide the means by area
+    """
+
+    classified: list[Classified]
+    gated: Gate
+    areas: Areas
+    points: View
+    wide: View
+
+
+def prepare(panel: Panel, policy: Policy, result: Detection) -> Prepared:
+    """The gate and the means by area, with their seconds in `result`. `panel` is not empty."""
     with result.stage("gate"):
         classified = [policy.catalogue.classify(k) for k in panel.keys]
         gated = gate(panel, classified)
@@ -81,25 +119,7 @@ def detect(
         ratio = np.array([c.measure is Measure.PRICE for c in classified], np.bool_)
         areas = by_area(panel, accepted, rebased, ratio)
         wide = area_view(areas, points)
-    with result.stage("rules"):
-        found = apply_rules(policy, points, wide, zone, result)
-    with result.stage("grading"):
-        result.flags += grade_moves(found, areas, points, policy, city)
-        result.flags += data_flags(panel, gated, classified, policy)
-    if silence:
-        with result.stage("silence"):
-            known = cadences or {}
-            result.flags += silence_flags(
-                panel, classified, policy, int(now.timestamp()), cadences=known, axis=axis, zone=zone
-            )
-    result.flags.sort(key=lambda f: (f.first_flagged, f.item, f.area, f.kind, f.direction, f.id))
-    by_id = {f.id: f for f in reversed(result.flags)}
-    if len(by_id) < len(result.flags):  # a fault of ours: say so, and let the other flags through
-        result.failed["flag_id"] = (
-            f"{len(result.flags) - len(by_id)} flags had the id of another one and were left out"
-        )
-        result.flags = [f for f in result.flags if by_id[f.id] is f]
-    return result
+    return Prepared(classified, gated, areas, points, wide)
 
 
 def area_view(areas: Areas, points: View) -> View:

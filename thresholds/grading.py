@@ -160,10 +160,11 @@ def scores_of(one: RuleHits) -> tuple[FloatArray, FloatArray]:
 
 
 def holds_of(one: RuleHits, series: NDArray[np.int32], base: NDArray[np.int32], policy: Policy) -> IntArray:
-    """int64[n]: days that each hit keeps a flag open: the rule's, and the plan's where a grade is proposed."""
+    """int64[n]: days that each hit keeps a flag open: the rule's, and the plan's where numbers propose a grade."""
     plans = [policy.plan_of(c.domain) for c in one.view.classified]
-    stable = np.array([p.stable_days if p else 0 for p in plans], np.int64)[series]
-    return np.maximum(one.rule.hold_days, np.where((base > 0) & one.opens, stable, 0))
+    stable, highest = np.array([(p.stable_days, p.highest) if p else (0, 0) for p in plans], np.int64)[series].T
+    numeric = (base > 0) & (base <= highest)  # a grade that was decided on ends when that is lifted (P24)
+    return np.maximum(one.rule.hold_days, np.where(numeric & one.opens, stable, 0))
 
 
 def collect(found: Sequence[RuleHits], names: Names, policy: Policy) -> Collected:
@@ -210,6 +211,44 @@ def grade_moves(found: Sequence[RuleHits], areas: Areas, points: View, policy: P
     return writer.flags()
 
 
+@dataclass(frozen=True)
+class Behind:
+    """What stands behind hits: the rule's hits, and the points whose quotes they are."""
+
+    found: Sequence[RuleHits]
+    collected: Collected
+    areas: Areas
+    points: View
+
+    def members(self, hit: int) -> tuple[RuleHits, int, list[int]]:
+        """The rule's hits, the position in its panel, and the series of the points that stand behind the value."""
+        one = self.found[self.collected.source[hit]]
+        position = int(one.at[self.collected.row[hit]])
+        series = int(one.view.panel.series[position])
+        if one.view.panel is not self.areas.panel:
+            return one, position, [series]
+        time = int(one.view.panel.time[position])
+        behind = self.areas.members[series].tolist()
+        if len(behind) > 1:
+            behind = [s for s in behind if self.areas.standing(self.points.panel, s, time)]
+        return one, position, behind
+
+    def points_of(self, opening: IntArray) -> tuple[str, ...]:
+        names: dict[str, None] = {}
+        for hit in opening.tolist():
+            for series in self.members(hit)[2]:
+                names[self.points.panel.keys[series].point] = None
+        return tuple(sorted(names))
+
+
+def opening_hits(hits: Hits, result: Episodes) -> BoolArray:
+    """bool[n]: hits that open an episode, all of its first time."""
+    opening = np.zeros(len(hits), np.bool_)
+    kept = result.member >= 0
+    opening[kept] = hits.opens[kept] & (hits.time[kept] == hits.time[result.first[result.member[kept]]])
+    return opening
+
+
 class Writer:
     """Turns episodes into flags; measures the opening hits of each rule in one go."""
 
@@ -228,12 +267,9 @@ class Writer:
         self.found, self.collected, self.result = found, collected, result
         self.areas, self.points, self.policy, self.city = areas, points, policy, city
         self.items, self.area_names = items, area_names
-        hits = collected.hits
-        opening = np.zeros(len(hits), np.bool_)
-        kept = result.member >= 0
-        opening[kept] = hits.opens[kept] & (hits.time[kept] == hits.time[result.first[result.member[kept]]])
-        self.opening = opening
-        self.measured = self.measure(opening)
+        self.behind = Behind(found, collected, areas, points)
+        self.opening = opening_hits(collected.hits, result)
+        self.measured = self.measure(self.opening)
         self.ranks = self.graded()
 
     def graded(self) -> Ranks:
@@ -295,7 +331,7 @@ class Writer:
         item = self.items[int(hits.key[lead]) // 2]
         wide = result.area[e] == CITY
         area = self.city if wide else self.area_names[int(result.area[e])]
-        points = self.points_of(opening)
+        points = self.behind.points_of(opening)
         measured, since, k = self.measured[lead]
         start = int(one.view.panel.time[since[k]])
         series = int(one.view.panel.series[one.at[self.collected.row[lead]]])
@@ -344,28 +380,8 @@ class Writer:
         every = np.concatenate(values)
         return float(every.min() if direction is Direction.DOWN else every.max())
 
-    def members(self, hit: int) -> tuple[RuleHits, int, list[int]]:
-        """The rule's hits, the position in its panel, and the series of the points that stand behind the value."""
-        one = self.found[self.collected.source[hit]]
-        position = int(one.at[self.collected.row[hit]])
-        series = int(one.view.panel.series[position])
-        if one.view.panel is not self.areas.panel:
-            return one, position, [series]
-        time = int(one.view.panel.time[position])
-        behind = self.areas.members[series].tolist()
-        if len(behind) > 1:
-            behind = [s for s in behind if self.areas.standing(self.points.panel, s, time)]
-        return one, position, behind
-
-    def points_of(self, opening: IntArray) -> tuple[str, ...]:
-        names: dict[str, None] = {}
-        for hit in opening.tolist():
-            for series in self.members(hit)[2]:
-                names[self.points.panel.keys[series].point] = None
-        return tuple(sorted(names))
-
     def finding(self, hit: int, *, first: bool) -> Finding:
-        one, position, behind = self.members(hit)
+        one, position, behind = self.behind.members(hit)
         measured, _, k = self.measured[hit]
         time = int(one.view.panel.time[position])
         return Finding(
