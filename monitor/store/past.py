@@ -80,7 +80,7 @@ def marks_at(
 def drained(connection: Connection, query: Select[tuple[int, int, int, float]]) -> Rows:
     """Rows as columns, a chunk at a time. The integers go through float64, which is exact below 2**53."""
     parts = [np.empty((0, 4))]
-    result = connection.execution_options(yield_per=CHUNK).execute(query)
+    result = connection.execute(query, execution_options={"yield_per": CHUNK})
     parts += [np.array([tuple(row) for row in part], np.float64) for part in result.partitions()]
     table = np.concatenate(parts)
     series_id, at, revision = (table[:, n].astype(np.int64) for n in range(3))

@@ -85,7 +85,7 @@ def of_the_api(folder: Path, flag_id: str) -> dict[str, Any]:
 
 def test_the_command_and_the_api_give_the_same_facts(db: Database, folder: Path) -> None:
     """All of them: numbers, window, points in order, the rule with its source, grade, policy, data revision."""
-    price(db, folder, *[3.0] * 40, 3.6)
+    price(db, folder, *[3.0] * 800, 3.6)
     flag_id = a_move(db)
     review(db, flag_id, "real_move", "到货减少", "值班员甲", NOW, 1)
     api = of_the_api(folder, flag_id)
@@ -103,6 +103,9 @@ def test_the_command_and_the_api_give_the_same_facts(db: Database, folder: Path)
         assert f"规则 {rule['rule']}“{rule['title']}”出自" in text
         assert source["title"].strip("《》") in text
         assert f"（{source['place']}，{source['year']}）" in text
+    (last_year, *_) = first["earlier"]
+    assert (last_year["years"], last_year["value"], round(last_year["change"], 9)) == (1, 3.0, 0.2)
+    assert f"{last_year['at'][:10]}（去年公历同日）3，至今+20.0%" in text
     evaluation = api["evaluation"]
     assert evaluation["data_revision"] == "1.0"
     assert f"政策版本 {evaluation['policy_version']}，数据版本 1.0" in text
