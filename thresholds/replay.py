@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thresholds.detect import CITY, Detection, detect, midnight
+from thresholds.load import watched
 from thresholds.model import Flag, ObservationBatch, Reject
 from thresholds.panel import SHANGHAI, Panel
 from thresholds.plan import Policy
@@ -32,11 +33,12 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Replayed:
-    """What a replay found. `flags` are those first flagged within the dates asked for."""
+    """What a replay found. `flags` are those first flagged within the dates asked for, from `begin` on."""
 
     panel: Panel
     flags: list[Flag]
     detection: Detection
+    begin: date | None = None
 
 
 def replay(
@@ -55,8 +57,7 @@ def replay(
     earlier observations still serve as history. `mark`: uint8[n], bits of Mark; left out, `batch` is one sheet, which
     may contradict itself.
     """
-    marks = conflicts(batch) if mark is None else mark
-    panel = Panel.build(batch.keys, batch.areas, batch.series, batch.at, batch.value, marks, zone)
+    panel = panel_of(batch, mark, zone)
     if until is not None:
         panel = panel.only(panel.time < midnight(until, zone) + 86_400)
     axis = np.unique(panel.time)
@@ -64,7 +65,13 @@ def replay(
     detection = detect(panel, policy, datetime.fromtimestamp(last, UTC), axis=axis, city=city, zone=zone)
     first = datetime.fromtimestamp(midnight(begin, zone), UTC) if begin else None
     flags = [f for f in detection.flags if first is None or f.first_flagged >= first]
-    return Replayed(panel, flags, detection)
+    return Replayed(panel, flags, detection, begin)
+
+
+def panel_of(batch: ObservationBatch, mark: NDArray[np.uint8] | None, zone: tzinfo) -> Panel:
+    """The panel of a batch; `mark` as in `replay`."""
+    marks = conflicts(batch) if mark is None else mark
+    return Panel.build(batch.keys, batch.areas, batch.series, batch.at, batch.value, marks, zone)
 
 
 def conflicts(batch: ObservationBatch) -> NDArray[np.uint8]:
@@ -89,33 +96,52 @@ def write(out: Path, replayed: Replayed, rejects: Mapping[str, Sequence[Reject]]
     out.mkdir(parents=True, exist_ok=True)
     rows = [row_of(f, zone) for f in replayed.flags]
     save(out / "flags.csv", COLUMNS, rows)
+    write_rejects(out, rejects)
+    summary = json.dumps(summary_of(replayed, sum(map(len, rejects.values()))), ensure_ascii=False, indent=2)
+    (out / "summary.json").write_text(summary + "\n", "utf-8")
+
+
+def write_rejects(out: Path, rejects: Mapping[str, Sequence[Reject]]) -> None:
+    """Write rejects.csv: the rows that were rejected, by file where there are several."""
     several = len(rejects) > 1
     head = ["row", "reason", "detail", *(["file"] if several else [])]
     lines = [
         [str(r.row), r.reason, r.detail, *([name] if several else [])] for name, some in rejects.items() for r in some
     ]
     save(out / "rejects.csv", head, lines)
-    summary = json.dumps(summary_of(replayed, sum(map(len, rejects.values()))), ensure_ascii=False, indent=2)
-    (out / "summary.json").write_text(summary + "\n", "utf-8")
 
 
 def summary_of(replayed: Replayed, rejected: int) -> dict[str, object]:
     """What summary.json holds."""
     kinds = Counter(f.kind.value for f in replayed.flags)
     grades = Counter(f.peak_grade.label or "无" for f in replayed.flags)
+    rules = Counter(f.rule for f in replayed.flags)
     detection = replayed.detection
+    first_day = (replayed.begin - date(1970, 1, 1)).days if replayed.begin else None
+    over = watched(replayed.panel, first_day=first_day)
     return {
         "series": replayed.panel.n_series,
         "observations": len(replayed.panel),
         "rejected": rejected,
+        "weeks": round(over.weeks, 2),
+        "series_weeks": round(over.series_weeks, 2),
         "flags": {
             "total": len(replayed.flags),
             "kind": dict(sorted(kinds.items())),
             "grade": dict(sorted(grades.items())),
+            "rule": dict(sorted(rules.items())),
+            "per_week": {kind: rounded(over.per_week(n)) for kind, n in sorted(kinds.items())},
+            "per_100_series_weeks": {
+                kind: rounded(over.per_100_series_weeks(n)) for kind, n in sorted(kinds.items())
+            },
         },
         "failed_rules": detection.failed,
         "seconds": {name: round(s, 3) for name, s in detection.seconds.items()},
     }
+
+
+def rounded(rate: float | None) -> float | None:
+    return None if rate is None else round(rate, 3)
 
 
 def save(path: Path, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -102,6 +102,22 @@ def test_the_summary_counts_what_was_found(folder: Path) -> None:
     assert set(summary["seconds"]) == {"gate", "areas", "rules", "grading", "silence"}
 
 
+def test_a_packs_history_says_how_many_flags_a_week_it_makes(folder: Path) -> None:
+    """Two items at four points over sixty days; the pack flags the rise of one of them, once."""
+    (folder / "mine.toml").write_text(PACK, "utf-8")
+    flags = replay(folder, "--rules", "mine.toml")
+    summary = json.loads((folder / "out" / "summary.json").read_text("utf-8"))
+    assert (summary["weeks"], summary["series_weeks"]) == (round(59 / 7, 2), round(8 * 59 / 7, 2))
+    assert summary["flags"]["rule"]["mine/tenth"] == summary["flags"]["kind"]["move"] == 1
+    assert summary["flags"]["per_week"]["move"] == round(7 / 59, 3)
+    assert summary["flags"]["per_100_series_weeks"]["move"] == round(100 * 7 / (8 * 59), 3)
+    late = replay(folder, "--rules", "mine.toml", "--from", RISE.isoformat())
+    summary = json.loads((folder / "out" / "summary.json").read_text("utf-8"))
+    assert summary["weeks"] == round(8 / 7, 2), "weeks before the first day asked for have no flags, and do not count"
+    assert summary["flags"]["per_week"]["move"] == round(7 / 8, 3)
+    assert len(late) < len(flags)
+
+
 def test_rejected_rows_are_written_with_their_file(folder: Path) -> None:
     bad = "2026-02-30,芹菜,东市场,元/500克,全市,5\n2026-02-01,芹菜,东市场,元/500克,全市,无\n"
     (folder / "prices.csv").write_text(PRICES.text + bad, "utf-8")
