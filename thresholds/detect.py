@@ -119,6 +119,7 @@ def prepare(panel: Panel, policy: Policy, result: Detection) -> Prepared:
         ratio = np.array([c.measure is Measure.PRICE for c in classified], np.bool_)
         areas = by_area(panel, accepted, rebased, ratio)
         wide = area_view(areas, points)
+        points.records = wide.records = policy.records
     return Prepared(classified, gated, areas, points, wide)
 
 

@@ -18,8 +18,10 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from thresholds.catalogue import Catalogue, catalogue_of, read_catalogues
+from thresholds.conditions_recorded import rests_on_decision
 from thresholds.kinds import AnyCondition
 from thresholds.model import NO_GRADE, Direction, Grade
+from thresholds.records import Record
 from thresholds.settings import Fault, Settings, TextFile, load, parse_toml, read_text, validate
 
 Mark = Literal["S", "S2", "M-high", "M-med", "M-low", "P"]
@@ -184,6 +186,8 @@ class Policy:
     version: str
     """hash over all files: which policy an evaluation was made under"""
     texts: PolicyTexts = field(default=PolicyTexts(), repr=False, compare=False)
+    records: tuple[Record, ...] = ()
+    """what people recorded: decisions in force and observations (thresholds.records)"""
 
     def plan_of(self, domain: str) -> Plan | None:
         return self.plans.get(domain)
@@ -407,13 +411,13 @@ def check_rule_ids(packs: Mapping[str, Pack], files: Mapping[str, str], faults: 
 
 
 def not_numeric(rule: Rule, plan: Plan, name: str, key: str) -> Fault | None:
-    """P13: a rule may not propose a grade that only a recorded decision can raise."""
+    """P13: a rule may not propose a grade that only a recorded decision can raise, unless it needs one to be true."""
     if rule.rank == 0:
         return None
     grade = next((g for g in plan.grades if g.rank == rule.rank), None)
     if grade is None:
         return Fault(name, f"{key}.rank", f"the plan {plan.id} has no grade of rank {rule.rank}", "Use a rank it has")
-    if not grade.numeric:
+    if not grade.numeric and not rests_on_decision(rule.when):
         problem = f"grade {grade.label} of {plan.id} is a recorded decision, numbers cannot raise it ({grade.basis})"
         return Fault(name, f"{key}.rank", problem, "Propose a lower rank and put the suggestion into `advice`")
     return None

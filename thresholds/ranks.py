@@ -5,7 +5,8 @@
    rule proposes a grade for the same flag too or the flag is the whole city's.
 3. One grade more where the flag is the whole city's, or where it has lasted `persistent_days` of the plan.
 4. One grade less around Spring Festival, where the year before moved alike at the same distance from the festival.
-5. Never more than the plan lets numbers propose (P13: price grades II and I are legal facts).
+5. Never more than the plan lets numbers propose (P13: price grades II and I are legal facts). A rule that needs a
+   recorded decision proposes exactly the grade that it names.
 
 Everything is decided for a hit by what was known at its time, so a flag's grade rises and never changes afterwards.
 """
@@ -93,13 +94,14 @@ def proposed(
     own = np.where(statistical[at] & ~known, np.minimum(base[at], 1), base[at])
     days = np.array([p.persistent_days if p else 0 for p in plans], np.int64)[plan[at]]
     lasted = (days > 0) & (hits.time[at] - hits.time[result.first[episode]] >= days * DAY)
-    asks = (base[at] > 0) | statistical[
-        at
-    ]  # a rule that only reports or watches proposes no grade, however it goes on
+    # a rule that only reports or watches proposes no grade, however it goes on
+    asks = (base[at] > 0) | statistical[at]
     more = asks & (broad | lasted)
     less = asks & festival[at] & (own + more > 0)
     most = np.array([p.highest if p else 0 for p in plans], np.int32)[plan[at]]
-    rank[at] = np.clip(own + more.astype(np.int32) - less, 0, most)
+    decided = ~statistical[at] & (base[at] > most)  # such a rule needs a recorded decision, or it would be refused
+    more, less = more & ~decided, less & ~decided
+    rank[at] = np.where(decided, base[at], np.clip(own + more.astype(np.int32) - less, 0, most))
     bits = np.where(more & broad, Why.BROAD, 0) | np.where(more & ~broad, Why.LASTING, 0)
     why[at] = bits | np.where(less, Why.FESTIVAL, 0)
     return Ranks(rank, why)

@@ -14,6 +14,7 @@ from thresholds.calendar import Lag
 from thresholds.catalogue import Classified, Measure
 from thresholds.model import BoolArray, FloatArray, IntArray
 from thresholds.panel import Panel
+from thresholds.records import Record
 
 if TYPE_CHECKING:
     from thresholds.kernels.robust import RobustScores
@@ -53,6 +54,7 @@ class View:
                 say nothing of what is usual, but may be compared with
     n_points    int32[n], how many points stand behind a value
     rebased     bool[n], where a new level begins: nothing from there on is compared with anything before
+    records     what people recorded, decisions and observations
     """
 
     panel: Panel
@@ -63,6 +65,7 @@ class View:
     rebased: BoolArray
     real: BoolArray
     cache: dict[Hashable, object] = field(default_factory=dict)
+    records: Sequence[Record] = ()
 
     def measure_is(self, measure: Measure) -> BoolArray:
         """bool[n]: observations of series measured so."""

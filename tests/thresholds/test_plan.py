@@ -133,8 +133,8 @@ def test_a_pack_that_is_off_is_not_held_against_a_plan(tmp_path: Path) -> None:
 
 def test_what_is_shipped_loads_without_a_fault() -> None:
     """What is national, or this project's, is on; what is borrowed from elsewhere is off (THRESHOLDS 8)."""
-    on = ["complaints-12315", "fin-ratios", "fin-report-2019", "ndrc-report", "pork2021", "stat-robust"]
-    assert [p.id for p in shipped().packs] == [*on, "subsidy-cpi", "zj2004-cumulative"]
+    on = ["complaints-12315", "fin-ratios", "fin-report-2019", "legal-status", "ndrc-report", "pork2021"]
+    assert [p.id for p in shipped().packs] == [*on, "stat-robust", "subsidy-cpi", "zj2004-cumulative"]
     assert "ladder-30-50-100" in [p.id for p in shipped(("ladder-30-50-100",)).packs]
     assert sorted(shipped().plans) == ["finance", "price"]
 
