@@ -31,20 +31,28 @@ TABLES: tuple[dict[str, object], ...] = (
 
 
 def main() -> None:
-    """Evaluate a small panel that reaches every kernel: several points, a spike, a digit slip, a silence."""
+    """Evaluate a small panel that reaches every kernel: points, a spike, a digit slip, a silence, exchanged rows, a
+    price that is stuck, counts that stop.
+    """
     policy, faults = load_policy(enable=["ladder-30-50-100"])
     if policy is None:
         raise SystemExit("\n".join(map(str, faults)))
-    days, points = 60, 4
+    days, points = 60, 6
     keys = [SeriesKey("大米", unit="元/500克", point=f"点{p}") for p in range(points)]
-    value = np.tile(3 + 0.01 * (np.arange(days) % 7), points)
-    value[40] *= 10
-    value[days + 45 :] *= 1.8
-    at = np.tile(np.arange(days) * DAY, points)
-    keep = np.ones(len(value), np.bool_)
+    keys += [SeriesKey("面粉", unit="元/500克", point="点0"), SeriesKey("投诉", unit="件", point="热线")]
+    value = 3 + 0.01 * (np.arange(days) % 7) + np.zeros((len(keys), 1))
+    value[0, 40] *= 10
+    value[1, 45:] *= 1.8
+    value[2, 20:] = 3
+    value[6] += 2
+    value[[0, 6], 30] = value[[6, 0], 30]
+    value[7] = np.where(np.arange(days) < 50, 40, 0)
+    at = np.tile(np.arange(days) * DAY, len(keys))
+    keep = np.ones(value.size, np.bool_)
     keep[-15:-2] = False
-    series = np.repeat(np.arange(points), days)
-    panel = Panel.build(keys, ["甲区", "甲区", "乙区", "乙区"], series[keep], at[keep], value[keep])
+    series = np.repeat(np.arange(len(keys)), days)
+    areas = ["甲区" if k < 3 else "乙区" for k in range(len(keys))]
+    panel = Panel.build(keys, areas, series[keep], at[keep], value.ravel()[keep])
     detect(panel, policy, datetime.fromtimestamp(days * DAY, UTC))
     every = np.ones(len(panel), np.bool_)
     classified = [policy.catalogue.classify(key) for key in keys]
