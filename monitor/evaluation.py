@@ -101,7 +101,7 @@ class Evaluation:
     def stamp(self, now: datetime) -> Stamp:
         """What is evaluated now rests on this. A policy or settings not met before are stored first."""
         city, zone = self.config.installation.city, self.config.installation.timezone
-        regime = self.policy.version, regime_text(city, zone, self.config.source)
+        regime = self.policy.version, regime_text(city, zone, self.config.source, self.policy.records)
         if regime not in self.kept:
             self.kept[regime] = keep_policy(self.db, self.policy, regime[1], now)
         memory = self.memory

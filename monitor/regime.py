@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from functools import cache
 from importlib.metadata import version
@@ -15,19 +15,21 @@ from zoneinfo import ZoneInfo
 
 import thresholds
 from collectors.base import Expectation, SourceOptions
+from thresholds.records import Record
 
 
 @dataclass(frozen=True, slots=True)
 class Regime:
-    """Settings that flags depend on: the name of the city, the zone of days, and when data is expected."""
+    """What flags depend on: the name of the city, the zone of days, when data is expected, what people recorded."""
 
     city: str
     zone: ZoneInfo
     sources: tuple[SourceOptions, ...]
+    records: tuple[Record, ...] = ()
 
 
-def regime_text(city: str, zone: str, sources: Sequence[SourceOptions]) -> str:
-    """The settings as text that is the same for the same settings."""
+def regime_text(city: str, zone: str, sources: Sequence[SourceOptions], records: Sequence[Record] = ()) -> str:
+    """The regime as text that is the same for the same regime."""
     watched = [
         {
             "name": s.name,
@@ -39,7 +41,9 @@ def regime_text(city: str, zone: str, sources: Sequence[SourceOptions]) -> str:
         for s in sources
         if s.cadence is not None or s.expect
     ]
-    return json.dumps({"city": city, "zone": zone, "sources": watched}, ensure_ascii=False, separators=(",", ":"))
+    recorded = [asdict(record) for record in records]
+    regime = {"city": city, "zone": zone, "sources": watched, "records": recorded}
+    return json.dumps(regime, ensure_ascii=False, separators=(",", ":"))
 
 
 def how_often(one: SourceOptions | Expectation) -> dict[str, float | None]:
@@ -63,7 +67,13 @@ def regime_of(text: str) -> Regime:
         )
         for s in stored["sources"]
     )
-    return Regime(stored["city"], ZoneInfo(stored["zone"]), sources)
+    records = tuple(record_of(one) for one in stored.get("records", ()))
+    return Regime(stored["city"], ZoneInfo(stored["zone"]), sources, records)
+
+
+def record_of(stored: dict[str, Any]) -> Record:
+    fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in stored.items()}
+    return Record(**fields)
 
 
 def durations(stored: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ number, with what was stored.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -67,8 +67,8 @@ class Reproduction:
 def reproduce(db: Database, state: State) -> Reproduction:
     """Make the evaluation again that gave this state of a flag. Raises CannotReproduceError, StoreError."""
     evaluated = evaluation_of(db, state)
-    policy = policy_of(db, evaluated)
     regime = regime_then(db, evaluated)
+    policy = replace(policy_of(db, evaluated), records=regime.records)
     silence = state.flag.kind is Kind.SILENCE
     held = held_then(db, evaluated, policy, None if silence else state.flag.item, regime)
     notes = []

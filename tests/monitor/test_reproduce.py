@@ -29,6 +29,7 @@ from monitor.store.policies import read_policy
 from monitor.store.stamps import DataRevision, data_revision, read_evaluations
 from thresholds.model import Kind, Observation, ObservationBatch, SeriesKey
 from thresholds.plan import load_policy, policy_again
+from thresholds.records import Record
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 RICE = [SeriesKey("大米", "", "元/500克", "零售", f"{place}市场") for place in ("东", "西", "南")]
@@ -271,6 +272,26 @@ def test_another_program_is_told_of(sqlite_db: Database, tmp_path: Path, monkeyp
     made = again(sqlite_db, move_of(sqlite_db))
     assert made.identical
     assert made.notes[0].endswith("9.9+abc now")
+
+
+def test_what_people_had_recorded_then_counts_again(db: Database, tmp_path: Path) -> None:
+    """A decision that raised a grade and was lifted since: with it the flag comes out, as it did."""
+    one = evaluation_of(db, tmp_path)
+    began = int((NOW - timedelta(days=1)).timestamp())
+    decision = Record("d1", "decision", "干预", "省政府", "某政发〔2026〕1号", began, None, classes=("粮",))
+    ruled = replace(one.policy, records=(decision,))
+    one.adopt(one.config, ruled)
+    store(db, *quiet_then(3.0))
+    one.evaluate(NOW)
+    (record,) = list_flags(db, FlagFilter(rule="legal-status/intervention"))
+    lifted = replace(decision, end=began + 3600)
+    one.adopt(one.config, replace(ruled, records=(lifted,)))
+    store(db, (0, 1, 3.0), (1, 1, 3.0))
+    one.evaluate(NOW + timedelta(days=1))
+    assert len(flag_states(db, record.flag.id)) >= 2
+    for state in flag_states(db, record.flag.id):
+        assert reproduce.reproduce(db, state).differences == []
+    assert "某政发〔2026〕1号" in flag_states(db, record.flag.id)[0].flag.reason
 
 
 SILENT = """
