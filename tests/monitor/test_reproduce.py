@@ -294,6 +294,20 @@ def test_what_people_had_recorded_then_counts_again(db: Database, tmp_path: Path
     assert "某政发〔2026〕1号" in flag_states(db, record.flag.id)[0].flag.reason
 
 
+def test_what_is_judged_together_is_made_again_together(sqlite_db: Database, tmp_path: Path) -> None:
+    """The hog's price is flagged by its ratio to the price of maize."""
+    one = evaluation_of(sqlite_db, tmp_path)
+    for item, values in (("生猪", (19.6, 18.2, 16.2)), ("玉米", (2.8, 2.8, 2.8))):
+        key = SeriesKey(item, "", "元/千克", "", "全国")
+        rows = [Observation(key, NOW - timedelta(weeks=3 - n), v, area="全国") for n, v in enumerate(values)]
+        observations.add(sqlite_db, ObservationBatch.of(rows), source="test", name="rows", now=NOW)
+        one.evaluate(NOW)
+    (record,) = list_flags(sqlite_db, FlagFilter(rule="pork2021/fall-3"))
+    made = again(sqlite_db, record.flag.id)
+    assert made.differences == []
+    assert made.observations == 6
+
+
 SILENT = """
 [[source]]
 kind = "push"
