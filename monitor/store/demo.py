@@ -38,9 +38,8 @@ def demo_places(db: Database, items: Collection[str]) -> set[tuple[str, str, str
 
 
 def is_demo(flag: Flag, places: Places) -> bool:
-    """Whether any series that the flag is about is simulated."""
+    """Whether any series that the flag is about is simulated. A flag on the whole city is about points of any area."""
+    here = [(area, point) for item, area, point in places if item == flag.item]
     points = set(flag.points) or ({flag.point} if flag.point else set())
-    return any(
-        item == flag.item and flag.area in ("", area) and (not points or point in points)
-        for item, area, point in places
-    )
+    whole = flag.area not in {area for area, _ in here}
+    return any((whole or area == flag.area) and (not points or point in points) for area, point in here)

@@ -105,12 +105,13 @@ def test_simulated_data_is_marked_wherever_it_shows(running: Running) -> None:
     client = running.client()
     client.post("/api/v1/observations", json=[PUSHED | {"item": "大米", "source": "演示数据"}])
     client.post("/api/v1/observations", json=[PUSHED | {"item": "鸡蛋"}])
-    store_flags(running.db, flag("f1"), flag("f2", item="鸡蛋"), flag("f3", point="乙市场"))
+    city = flag("f4", area="全市", point="", points=("甲市场", "乙市场"))
+    store_flags(running.db, flag("f1"), flag("f2", item="鸡蛋"), flag("f3", point="乙市场"), city)
     shown = page(running.anonymous())
     marked = re.findall(r"(大米|鸡蛋) (演示数据)?", shown.words)
-    assert sorted(marked) == [("大米", ""), ("大米", "演示数据"), ("鸡蛋", "")]
+    assert sorted(marked) == [("大米", ""), ("大米", "演示数据"), ("大米", "演示数据"), ("鸡蛋", "")]
     demo = {one["id"]: one["demo"] for one in client.get("/api/v1/flags").json()["flags"]}
-    assert demo == {"f1": True, "f2": False, "f3": False}
+    assert demo == {"f1": True, "f2": False, "f3": False, "f4": True}
     assert "演示数据" in page(running.anonymous(), "/flags/f1").words
     assert "演示数据" not in page(running.anonymous(), "/flags/f2").words
 
