@@ -112,6 +112,7 @@ def gate(panel: Panel, classified: Sequence[Classified]) -> Gate:
     event = np.zeros(n, np.uint8)
     positive = np.array([c.measure is Measure.PRICE for c in classified], np.bool_)
     counts = np.array([c.measure is Measure.COUNT for c in classified], np.bool_)
+    quoted = positive | np.array([c.measure is Measure.FUTURES for c in classified], np.bool_)
     weight = np.array([weight_of(k.unit) for k in panel.keys], np.uint8)
     stick = np.array([days_to_stick(c) for c in classified], np.int32)
     jumped = jumps(panel, positive)
@@ -119,8 +120,8 @@ def gate(panel: Panel, classified: Sequence[Classified]) -> Gate:
     over_series(
         panel.start,
         lambda a, b: scan_gate(
-            panel.start, panel.day, panel.value, panel.mark, positive, counts, weight, stick, near, odd, status,
-            doubt, level, event, a, b,
+            panel.start, panel.day, panel.value, panel.mark, positive, counts, quoted, weight, stick, near, odd,
+            status, doubt, level, event, a, b,
         ),
     )  # fmt: skip
     if counts.any():

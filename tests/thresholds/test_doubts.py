@@ -138,6 +138,18 @@ def test_fifty_times_at_several_points_is_real() -> None:
     assert {f[0] for f in flags(rows)} == {"move"}
 
 
+def test_a_slipped_digit_of_a_futures_price_is_an_error_and_a_price_below_zero_is_none() -> None:
+    """Oil at 640 dollars for a day, and at 999: asked about; from 18 to -37 and back to 10: moves."""
+
+    def oil(*values: float) -> list[Observation]:
+        return quotes(values, item="WTI", unit="USD/bbl")
+
+    steady = [64.0, 63.0, 65.0, 64.0, 63.5, 64.2]
+    assert flags(oil(*steady, 640.0, 64.0)) == [("gate/factor", "up", 6)]
+    assert flags(oil(*steady, 999.0, 64.0)) == [("gate/placeholder", "up", 6)]
+    assert {f[0] for f in flags(oil(18.0, 19.0, 18.5, 18.0, 18.2, -36.98, 10.01, 13.8))} <= {"move"}
+
+
 # placeholders
 
 

@@ -41,6 +41,7 @@ def scan_gate(
     mark: NDArray[np.uint8],
     positive: BoolArray,
     counts: BoolArray,
+    quoted: BoolArray,
     weight: NDArray[np.uint8],
     stick: NDArray[np.int32],
     company: NDArray[np.int16],
@@ -55,6 +56,7 @@ def scan_gate(
     """Fill status, doubt, level and `event` (see above).
 
     positive, counts  bool[n_series]: what cannot be zero or negative, what cannot be negative
+    quoted            bool[n_series]: what is a price in some unit: a wrong one shows as a factor
     weight, stick     of units (slip); days that a price must stand before it can be stuck, 0: not judged
     company, odd      per observation, beside other series
     """
@@ -75,7 +77,7 @@ def scan_gate(
             else:
                 impossible = (positive[s] and v <= 0) or (counts[s] and v < 0)
                 verdict = judged(
-                    v, mark[i], impossible, recent, known, positive[s], weight[s], company[i], odd[i], bits, floats
+                    v, mark[i], impossible, recent, known, quoted[s], weight[s], company[i], odd[i], bits, floats
                 )
                 if verdict[1] > 0.0 or verdict[1] <= 0.0:
                     level[i] = verdict[1]
@@ -115,7 +117,7 @@ def judged(
     impossible: bool,
     recent: FloatArray,
     known: int,
-    positive: bool,
+    quoted: bool,
     weight: int,
     company: int,
     odd: int,
@@ -140,7 +142,7 @@ def judged(
     elif conflict and not habit_twice:
         why = CONFLICT if mark & CONFLICT_BIT else RANGE
     elif known >= 3 and not (usual and odd == 0):
-        why = misplaced(v, recent, known, level, usual, positive, weight, company, odd)
+        why = misplaced(v, recent, known, level, usual, quoted, weight, company, odd)
     side = 1.0 if v > level else -1.0
     stays, habit_alone = side == floats[SIDE], ones(bits[LONE]) >= 5
     push(bits, LONE, why == ALONE and not stays)
@@ -183,15 +185,15 @@ def misplaced(
     known: int,
     level: float,
     usual: bool,
-    positive: bool,
+    quoted: bool,
     weight: int,
     company: int,
     odd: int,
 ) -> int:
     """The doubt on a value after a large step, else 0: no value at all, a wrong unit, another row's, no company."""
-    if not usual and placeholder(v, recent[: min(known, 5)], positive):
+    if not usual and placeholder(v, recent[: min(known, 5)], quoted):
         return PLACEHOLDER
-    if not positive or v <= 0:
+    if not quoted or v <= 0:
         return 0
     newest = recent[(known - 1) % 5]
     why = 0 if usual else slip(v, newest, level, weight)
@@ -218,14 +220,14 @@ def near(v: float, base: float, times: float) -> bool:
 
 
 @compiled
-def placeholder(v: float, recent: FloatArray, positive: bool) -> bool:
+def placeholder(v: float, recent: FloatArray, quoted: bool) -> bool:
     """Whether a value that stands for none is far from all of the newest ones."""
     most = float(np.max(np.abs(recent)))
     for one in PLACEHOLDERS:
         if abs(v) == one:
-            return one > 3.0 * most if positive else one > 20.0 * most
+            return one > 3.0 * most if quoted else one > 20.0 * most
     least = float(np.min(np.abs(recent)))
-    return positive and ((v == 0.01 and least > 0.03) or (v == 1.0 and least > 5.0))
+    return quoted and ((v == 0.01 and least > 0.03) or (v == 1.0 and least > 5.0))
 
 
 @compiled
