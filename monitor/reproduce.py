@@ -25,7 +25,7 @@ from monitor.store.flag_rows import machine_fields
 from monitor.store.flag_states import State
 from monitor.store.past import columns_at, series_at
 from monitor.store.policies import read_policy
-from monitor.store.stamps import Evaluated, read_evaluations, read_texts
+from monitor.store.stamps import Evaluated, digest_of, read_evaluations, read_texts
 from thresholds.catalogue import Measure
 from thresholds.model import Flag, Kind, SeriesKey
 from thresholds.plan import Policy, policy_again
@@ -67,8 +67,8 @@ class Reproduction:
 def reproduce(db: Database, state: State) -> Reproduction:
     """Make the evaluation again that gave this state of a flag. Raises CannotReproduceError, StoreError."""
     evaluated = evaluation_of(db, state)
-    regime = regime_then(db, evaluated)
-    policy = replace(policy_of(db, evaluated), records=regime.records)
+    policy, regime = policy_of(db, evaluated), regime_then(db, evaluated)
+    policy = replace(policy, records=regime.records)
     silence = state.flag.kind is Kind.SILENCE
     held = held_then(db, evaluated, policy, None if silence else state.flag.item, regime)
     notes = []
@@ -108,8 +108,8 @@ def regime_then(db: Database, evaluated: Evaluated) -> Regime:
     digest = evaluated.stamp.settings
     with db.connect() as connection:
         texts = read_texts(connection, [digest])
-    if digest not in texts:
-        raise CannotReproduceError(f"the settings {digest[:12]} are not stored")
+    if digest not in texts or digest_of(texts[digest]) != digest:
+        raise CannotReproduceError(f"the settings {digest[:12]} are not stored, or not as they were")
     return regime_of(texts[digest])
 
 

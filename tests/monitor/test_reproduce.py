@@ -251,6 +251,10 @@ def test_what_cannot_be_made_again_is_said(sqlite_db: Database, tmp_path: Path) 
     with pytest.raises(CannotReproduceError, match="before evaluations were kept"):
         reproduce.reproduce(sqlite_db, replace(state, evaluation=None))
     with sqlite_db.begin() as connection:
+        connection.execute(update(content).where(content.c.text.like("{%")).values(text="{}"))
+    with pytest.raises(CannotReproduceError, match=r"the settings .* are not stored, or not as they were"):
+        reproduce.reproduce(sqlite_db, state)
+    with sqlite_db.begin() as connection:
         connection.execute(update(content).values(text=content.c.text + "\n#"))
     with pytest.raises(CannotReproduceError, match="are not those it was loaded from"):
         reproduce.reproduce(sqlite_db, state)
