@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from thresholds.kernels.counts import CountBounds
 
 
+def has_counts(view: View) -> bool:
+    """Whether there are any: rules on counts cost nothing where there are only prices."""
+    if "has_counts" not in view.cache:
+        view.cache["has_counts"] = any(c.measure is Measure.COUNT for c in view.classified)
+    return cast(bool, view.cache["has_counts"])
+
+
 def out(view: View) -> BoolArray:
     """bool[n], counts that are missing data (thresholds.kernels.outage)."""
     if "outages" not in view.cache:
@@ -50,8 +57,10 @@ class Surge(Condition):
     def bounds(self, view: View) -> CountBounds:
         key = ("count_bounds", self.alpha, self.years, self.neighbours, self.baseline)
         if key not in view.cache:
-            from thresholds.kernels.counts import count_bounds
+            from thresholds.kernels.counts import CountBounds, count_bounds
 
+            if not has_counts(view):
+                return CountBounds.blank(len(view.panel))
             counts = view.measure_is(Measure.COUNT) & (view.panel.value >= 0)
             view.cache[key] = count_bounds(
                 view.panel,
@@ -68,6 +77,8 @@ class Surge(Condition):
         return bounds.lower if direction is Direction.DOWN else bounds.upper
 
     def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
+        if not has_counts(view):
+            return np.full(len(view.panel), -1, np.int8)
         from thresholds.kernels.counts import SILENT_CASES, SILENT_PERIODS
 
         bounds, bound, value = self.bounds(view), self.bound(view, direction), view.panel.value
@@ -133,6 +144,9 @@ class Multiple(Condition):
         if key not in view.cache:
             from thresholds.kernels.counts import weekday_medians
 
+            if not has_counts(view):
+                n = len(view.panel)
+                return np.broadcast_to(np.nan, n), np.broadcast_to(np.int64(0), n)
             usable = view.usable & view.measure_is(Measure.COUNT) & (view.panel.value >= 0) & ~out(view)
             view.cache[key] = weekday_medians(view.panel, usable, self.weeks, min(self.weeks, 4))
         return cast("tuple[FloatArray, IntArray]", view.cache[key])
@@ -140,6 +154,8 @@ class Multiple(Condition):
     def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
         if direction is Direction.DOWN:
             return np.zeros(len(view.panel), np.int8)
+        if not has_counts(view):
+            return np.full(len(view.panel), -1, np.int8)
         usual, _ = self.usual(view)
         value = view.panel.value
         truth = compare(value - self.times * ease * usual, self.op, 0.0)

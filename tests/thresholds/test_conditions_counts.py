@@ -63,6 +63,29 @@ def test_only_counts_are_counted() -> None:
         assert set(truth({"not": {"kind": kind}}, quotes([3.0] * 20))) == {-1}
 
 
+@pytest.mark.parametrize("kind", ["surge", "multiple"])
+def test_rules_on_counts_cost_nothing_among_prices(kind: str) -> None:
+    """Where there are prices only nothing is computed and nothing kept; the answer is unknown, and so are its
+    numbers (`any` asks for them).
+    """
+    view, rule_on_counts = view_of(quotes([3.0] * 30)), parse({"kind": kind})
+    before = set(view.cache)
+    assert (rule_on_counts.truth(view, UP) == -1).all()
+    measured = rule_on_counts.measure(view, np.arange(30), UP)
+    assert measured is not None
+    assert np.isnan(measured.expected).all()
+    assert set(view.cache) - before == {"has_counts"}
+
+
+def test_counts_beside_prices_are_judged_as_without_them() -> None:
+    rows = calls([*USUAL, 30])
+    for table in ({"kind": "surge"}, {"kind": "multiple"}):
+        beside = truth(table, [*quotes([3.0] * 40), *rows])
+        assert beside.count(-1) == 40 + truth(table, rows).count(-1)
+        assert [a for a in beside if a >= 0] == [a for a in truth(table, rows) if a >= 0]
+        assert 1 in beside
+
+
 def test_ease_narrows_the_bound() -> None:
     """What keeps a flag open lies between what was expected and the bound."""
     surge = condition(kind="surge")

@@ -61,6 +61,12 @@ class CountBounds:
     recent_cases: FloatArray
     """sum of the newest four periods, the tested one included"""
 
+    @classmethod
+    def blank(cls, n: int) -> CountBounds:
+        """Of a panel without counts; the columns take no room and cannot be written."""
+        unknown, none = np.broadcast_to(nan, n), np.broadcast_to(np.int64(0), n)
+        return cls(unknown, unknown, unknown, none, np.broadcast_to(np.False_, n), np.broadcast_to(0.0, n))
+
 
 def count_bounds(
     panel: Panel, usable: BoolArray, alpha: float, *, years: int = 5, neighbours: int = 3, baseline: int = 12
@@ -112,18 +118,30 @@ def count_models(
     season = CountModel(np.full(n, nan), np.full(n, nan), np.zeros(n, np.int64))
     recent = CountModel(np.full(n, nan), np.full(n, nan), np.zeros(n, np.int64))
     cases = np.zeros(n)
-    past = np.empty((years, n), np.int32)
-    target = panel.day
-    for k in range(years):
-        target = past[k] = earlier(target, Lag.YEAR)
+    if not n:
+        return season, recent, cases
+    low = int(panel.day.min())
+    past = same_dates(low, int(panel.day.max()), years)
     over_series(
         panel.start,
         lambda a, b: scan_counts(
-            panel.start, panel.day, panel.value, usable, past, neighbours, baseline, season.mean, season.variance,
-            season.n_used, recent.mean, recent.variance, recent.n_used, cases, a, b,
+            panel.start, panel.day, panel.value, usable, past, low, neighbours, baseline, season.mean,
+            season.variance, season.n_used, recent.mean, recent.variance, recent.n_used, cases, a, b,
         ),
     )  # fmt: skip
     return season, recent, cases
+
+
+def same_dates(low: int, high: int, years: int) -> NDArray[np.int32]:
+    """int32[years, high - low + 1]: the same date of each earlier year, for the days from `low` to `high`.
+
+    Days are few beside observations.
+    """
+    past = np.empty((years, high - low + 1), np.int32)
+    target = np.arange(low, high + 1, dtype=np.int32)
+    for k in range(years):
+        target = past[k] = earlier(target, Lag.YEAR)
+    return past
 
 
 @compiled
@@ -133,6 +151,7 @@ def scan_counts(
     value: FloatArray,
     usable: BoolArray,
     past: NDArray[np.int32],
+    low: int,
     neighbours: int,
     baseline: int,
     mean_s: FloatArray,
@@ -150,6 +169,8 @@ def scan_counts(
     t = np.empty(room)
     for s in range(first, last):
         begin = start[s]
+        if not usable[begin : start[s + 1]].any():
+            continue  # no counts at all: prices cost nothing
         for i in range(begin, start[s + 1]):
             total = value[i]
             for back in range(1, SILENT_PERIODS):
@@ -163,7 +184,7 @@ def scan_counts(
             if count >= LEAST_RECENT:
                 mean, variance = moments(y, count)
                 mean_r[i], variance_r[i], used_r[i] = mean, variance, count
-            count, found = season_counts(day, value, usable, past, begin, i, gap, neighbours, y, t)
+            count, found = season_counts(day, value, usable, past[:, day[i] - low], begin, i, gap, neighbours, y, t)
             if found >= LEAST_YEARS:
                 mean, variance = fitted(y, t, count)
                 mean_s[i], variance_s[i], used_s[i] = mean, variance, count
@@ -234,14 +255,14 @@ def season_counts(
     y: FloatArray,
     t: FloatArray,
 ) -> tuple[int, int]:
-    """Put the counts about the same date of earlier years into `y`, their distance in years into `t`.
+    """Put the counts about the same date of earlier years (`past`) into `y`, their distance in years into `t`.
 
     How many counts, and from how many years (a year counts with more than half of its places filled).
     """
     count = 0
     found = 0
-    for year in range(past.shape[0]):
-        target = int(past[year, i])
+    for year in range(len(past)):
+        target = int(past[year])
         step = gap
         if gap < DAILY:  # the same weekday nearest to the date
             off = int(day[i] - target) % 7
@@ -430,6 +451,8 @@ def scan_weekdays(
     y = np.empty(weeks)
     for s in range(first, last):
         begin = start[s]
+        if not usable[begin : start[s + 1]].any():
+            continue
         for i in range(begin, start[s + 1]):
             gap = interval(day, begin, i)
             if gap == 0:
