@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from thresholds.catalogue import Classified
+from thresholds.kernels.beside import swapped
 from thresholds.kernels.lone import newest
 from thresholds.kernels.stuck import MOVED
 from thresholds.model import Direction, Doubt, Flag
@@ -17,6 +18,7 @@ from thresholds.quality import Gate, Status
 from thresholds.told import NOTHING, Told, flag_of, shown_of, side
 from thresholds.wording import data_reason, reverted_reason, stuck_reason
 
+SWAPPED = Doubt.SWAPPED
 ASKED_AGAIN = (Doubt.JIN, Doubt.ALONE, Doubt.SWAPPED)
 """Doubts that the next report settles."""
 
@@ -62,8 +64,22 @@ def suspects_told(panel: Panel, gate: Gate, first: int, last: int) -> Told:
         peak=float(run.min() if direction is Direction.DOWN else run.max()),
         window="此前最近至多5个有效值的中位数",
         known=0 if np.isnan(level) else since_new_level(gate, int(panel.start[s]), first),
-        reason=data_reason(shown_of(panel, s), doubt, value, level),
+        reason=data_reason(shown_of(panel, s), doubt, value, level, beside(panel, first) if doubt is SWAPPED else ""),
     )
+
+
+def beside(panel: Panel, at: int) -> str:
+    """The row of the same point and time that holds what the one at `at` was before, and the other way round."""
+    s, time = int(panel.series[at]), panel.time[at]
+    found = []
+    for other, (key, area) in enumerate(zip(panel.keys, panel.areas, strict=True)):
+        if other == s or key.point != panel.keys[s].point or area != panel.areas[s]:
+            continue
+        row = newest(panel.start, panel.time, other, time)
+        if row > panel.start[other] and panel.time[row] == time and len(swapped(panel, np.array([at, row]))[0]):
+            found.append(key)
+    first = min(found)  # the gate has seen one; whatever the order of series in the panel
+    return f"{first.item}（{first.spec}）" if first.spec else first.item
 
 
 def how_settled(panel: Panel, gate: Gate, last: int, doubt: Doubt) -> str:

@@ -24,7 +24,7 @@ DOUBTS = {
     Doubt.DAN: "与此前水平相差约50倍（或20倍），疑为公斤、50公斤与吨混用",
     Doubt.ALONE: "同一品种当日至少5个监测点中仅此一点大幅变动，且明显偏离其他监测点",
     Doubt.PLACEHOLDER: "与此前水平悬殊，疑为表示缺报的占位数值",
-    Doubt.SWAPPED: "与同一监测点另一品种或规格的数值恰好互换，疑为填报串行",
+    Doubt.SWAPPED: "与同一监测点{beside}的数值恰好互换，疑为填报串行",
     Doubt.RANGE: "最低价高于最高价，或均价不在最低价与最高价之间",
 }
 
@@ -95,11 +95,11 @@ def move_reason(
     return seen + law
 
 
-def data_reason(shown: Shown, doubt: Doubt, value: float, level: float) -> str:
-    """Two sentences for a suspected reporting error."""
+def data_reason(shown: Shown, doubt: Doubt, value: float, level: float, beside: str = "") -> str:
+    """Two sentences for a suspected reporting error; `beside` names the row that it stands in the place of."""
     before = f"，此前水平约{number(level)}{shown.unit}" if math.isfinite(level) else ""
     return (
-        f"{shown.subject}报送{number(value)}{shown.unit}{before}：{DOUBTS[doubt]}。"
+        f"{shown.subject}报送{number(value)}{shown.unit}{before}：{DOUBTS[doubt].format(beside=beside)}。"
         "该值暂不计入基线，也不作价格预警，请监测点核实。"
     )
 

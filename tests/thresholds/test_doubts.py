@@ -202,6 +202,11 @@ def test_two_specs_of_one_item_as_well() -> None:
         [18.0] * 6 + [12.1], item="猪肉", spec="肋排"
     )
     assert {f[0] for f in flags(rows)} == {"gate/swapped"}
+    lean = next(f for f in found(rows, policy_of(STEP)).flags if f.direction.value == "up")
+    assert lean.reason == (
+        "猪肉（精瘦肉）在甲区城南市场报送18元/500克，此前水平约12元/500克：与同一监测点猪肉（肋排）的数值恰好互换，疑为填报串行。"
+        "该值暂不计入基线，也不作价格预警，请监测点核实。"
+    )
 
 
 def test_places_that_stay_exchanged_are_moves() -> None:
