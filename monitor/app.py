@@ -256,6 +256,7 @@ def web_context(app: App) -> WebContext:
         on_stored=app.push_stored,
         on_store_error=app.request_refused,
         sources=app.configured_sources,
+        classes=lambda: app.policy.catalogue.classes,
         installation=config.installation.name,
         zone=config.zone,
         language=config.installation.language,

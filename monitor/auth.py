@@ -20,6 +20,7 @@ class Scope(StrEnum):
     FLAGS_READ = "flags:read"
     FLAGS_REVIEW = "flags:review"
     ALERTS_ACK = "alerts:ack"
+    RECORDS_WRITE = "records:write"
     METRICS_READ = "metrics:read"
 
 
@@ -29,6 +30,7 @@ SCOPES: dict[Scope, str] = {
     Scope.FLAGS_READ: "读取异常提示",
     Scope.FLAGS_REVIEW: "确认和复核异常提示",
     Scope.ALERTS_ACK: "确认收到通知",
+    Scope.RECORDS_WRITE: "登记和解除决定、登记观察到的现象",
     Scope.METRICS_READ: "读取运行指标和就绪详情",
 }
 """Every scope and what it allows, in the words shown to people."""

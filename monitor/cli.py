@@ -23,6 +23,7 @@ COMMANDS = {
     "explain": ("the reasoning behind one flag", "monitor.commands.explain"),
     "tokens": ("make, list and revoke access tokens of the API", "monitor.commands.tokens"),
     "roster": ("people, their contacts, and who is on duty when", "monitor.commands.roster"),
+    "records": ("decisions in force, and what people saw", "monitor.commands.records"),
 }
 
 
@@ -37,7 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     made = {name: commands.add_parser(name, help=text, description=text) for name, (text, _) in COMMANDS.items()}
-    for name in ("run", "check", "import", "explain", "tokens", "roster"):
+    for name in ("run", "check", "import", "explain", "tokens", "roster", "records"):
         made[name].add_argument(
             "--config", type=Path, default=Path("config.toml"), help="configuration file (default: config.toml)"
         )
@@ -73,6 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_tokens(made["tokens"])
     add_roster(made["roster"])
+    add_records(made["records"])
     return parser
 
 
@@ -109,6 +111,28 @@ def add_roster(parser: argparse.ArgumentParser) -> None:
         )
     for name in ("activate", "deactivate"):
         actions.add_parser(name, help="switch a person on or off").add_argument("name")
+
+
+def add_records(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True)
+    add = actions.add_parser("add", help="a decision, or something seen")
+    add.add_argument("kind", choices=("decision", "observed"))
+    add.add_argument(
+        "measure", help="of a decision 干预 or 紧急; else what was seen: 抢购, 流言, 乱收费, 扩散风险, …"
+    )
+    add.add_argument("--issuer", default="", help="国务院 or 省政府; of what was seen, who reports it")
+    add.add_argument("--document", default="", help="number of the document; a decision needs one")
+    add.add_argument("--start", required=True, help="2026-03-01, or with a time; in the zone of the installation")
+    add.add_argument("--end", help="if it is known: from then on it does not hold")
+    for name, what in (("item", "whole name of an item"), ("class", "a class of the catalogue"), ("area", "an area")):
+        add.add_argument(f"--{name}", action="append", default=[], dest=f"{name}_names", help=f"{what}; repeatable")
+    add.add_argument("--note", default="")
+    shown = actions.add_parser("list", help="what holds now")
+    shown.add_argument("--all", action="store_true", help="also what holds no longer or not yet")
+    lift = actions.add_parser("lift", help="end a record, or correct its end; what was said before is kept")
+    lift.add_argument("id", help="as `list` shows it")
+    lift.add_argument("--end", required=True, help="2026-04-01, or with a time: from then on it does not hold")
+    lift.add_argument("--note", default="")
 
 
 def day(text: str) -> date:

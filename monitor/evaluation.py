@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ from monitor.store.demo import is_demo_source
 from monitor.store.dirty import Dirty, waiting
 from monitor.store.flags import FlagChange, save_evaluation
 from monitor.store.policies import keep_policy
+from monitor.store.records import read_records
 from monitor.store.stamps import Stamp
 from thresholds.catalogue import Catalogue
 from thresholds.model import Flag, Kind, SeriesKey
@@ -65,6 +67,8 @@ class Evaluation:
         self.db, self.metrics = db, metrics
         self.config, self.policy = config, policy
         self.next = config, policy
+        self.files = policy
+        """the policy as it was read from files; `policy` holds what people recorded besides"""
         self.memory = Memory(config.zone)
         self.exchanges = Exchanges()
         self.loaded = False
@@ -87,9 +91,10 @@ class Evaluation:
         config, policy = self.next
         if config.detection.history > self.config.detection.history:
             self.loaded = False  # what lies further back is read when it is next needed
-        if policy is not self.policy:
+        if policy is not self.files:
             self.exchanges = Exchanges()  # what is a price is for the catalogue to say
-        self.config, self.policy = config, policy
+            self.files = self.policy = policy
+        self.config = config
         self.memory.zone = config.zone
 
     def load(self, now: datetime) -> list[Dirty]:
@@ -114,6 +119,8 @@ class Evaluation:
             if not self.loaded and not waiting(self.db)[0]:
                 return []
             marks = self.memory.refresh(self.db) if self.loaded else self.load(now)
+            # entered meanwhile: then what it concerns is marked anew
+            self.policy = replace(self.files, records=(*self.files.records, *read_records(self.db)))
             changes: list[FlagChange] = []
             by_item: dict[str, list[int]] = {}
             for place, mark in enumerate(marks):

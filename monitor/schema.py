@@ -352,3 +352,23 @@ notification_flag = Table(
     Column("flag_id", Text, primary_key=True, index=True),
     Column("change", Text, nullable=False),
 )
+
+record = Table(
+    "record",
+    metadata,
+    # Decisions and observations that people entered. A change is a further revision: the newest counts, none is lost.
+    Column("id", Text, primary_key=True),
+    Column("revision", Integer, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),  # decision, observed
+    Column("measure", Text, nullable=False),
+    Column("issuer", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("start_at", BigInteger, nullable=False),
+    Column("end_at", BigInteger),
+    Column("items", JSON, nullable=False),
+    Column("classes", JSON, nullable=False),
+    Column("areas", JSON, nullable=False),
+    Column("note", Text, nullable=False, server_default=""),
+    Column("actor", Text, nullable=False),
+    Column("recorded_at", BigInteger, nullable=False),
+)

@@ -8,6 +8,7 @@ national reporting trigger. Records come to the core as data, like observations;
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -65,9 +66,14 @@ class Record:
         return f"记录到{self.measure}" + (f"（{self.issuer}）" if self.issuer else "")
 
 
-def problems(record: Record) -> dict[str, str]:
-    """What is wrong with a record, by field, in words for the person who enters it; empty where it may be stored."""
+def problems(record: Record, classes: Collection[str] | None = None) -> dict[str, str]:
+    """What is wrong with a record, by field, in words for the person who enters it; empty where it may be stored.
+
+    classes  those of the catalogue, where they are known: a class that is not among them would cover nothing
+    """
     found: dict[str, str] = {}
+    if classes is not None and (unknown := [c for c in record.classes if c not in classes]):
+        found["classes"] = f"目录中没有品类“{unknown[0]}”"
     if not record.measure.strip():
         found["measure"] = "缺少措施或现象"
     if not (record.items or record.classes):

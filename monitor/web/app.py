@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from monitor.store.errors import StoreError
-from monitor.web import alerts, flags, observations, operations, page, problem, schemas
+from monitor.web import alerts, flags, observations, operations, page, problem, records, schemas
 from monitor.web.context import WebContext
 from monitor.web.guard import Guard
 from monitor.web.push import PushState
@@ -36,6 +36,7 @@ TAGS = [
     {"name": "observations", "description": "观测值与序列"},
     {"name": "flags", "description": "异常提示：查询、确认、复核"},
     {"name": "alerts", "description": "通知的确认"},
+    {"name": "records", "description": "决定和观察到的现象"},
     {"name": "operations", "description": "运行状态与指标"},
 ]
 
@@ -63,7 +64,7 @@ def create_web(ctx: WebContext) -> FastAPI:
     app.add_exception_handler(RequestValidationError, problem.answer_invalid)
     app.add_exception_handler(page.NotHere, page.answer_not_here)
     app.add_exception_handler(StoreError, answer_store_error)
-    for part in (observations, flags, alerts):
+    for part in (observations, flags, alerts, records):
         app.include_router(part.router, prefix="/api/v1")
     app.include_router(operations.router)
     app.include_router(page.router)

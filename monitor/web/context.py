@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -76,6 +76,10 @@ def no_sources() -> Sequence[ConfiguredSource]:
     return ()
 
 
+def all_classes() -> None:
+    """For callers that have no catalogue: any class may be named."""
+
+
 def ignore(*_: object) -> None:
     """For callers that count nothing."""
 
@@ -89,6 +93,7 @@ class WebContext:
     health           asked anew by /readyz and the page; must answer within a second
     on_observations  called after rows were stored: wakes the evaluation; must not block or raise
     on_stored        called after a push was stored: source, counts, rejects by reason; for the metrics
+    classes          the classes of the catalogue in force, which records may name
     on_store_error   called with the reason of a StoreError that made a request fail; for the metrics
     """
 
@@ -101,6 +106,7 @@ class WebContext:
     on_stored: Callable[[str, StoredCounts, Mapping[str, int]], None] = ignore
     on_store_error: Callable[[str], None] = ignore
     sources: Callable[[], Sequence[ConfiguredSource]] = no_sources
+    classes: Callable[[], Collection[str] | None] = all_classes
     installation: str = "价格风险监测"
     zone: ZoneInfo = SHANGHAI
     language: str = "zh_CN"

@@ -11,7 +11,7 @@ import numpy as np
 from monitor.config_model import Config
 from monitor.evaluation import Evaluation
 from monitor.metrics import Metrics
-from monitor.store import observations
+from monitor.store import observations, records
 from monitor.store.database import Database
 from monitor.store.dirty import waiting
 from monitor.store.flags import FlagFilter, list_flags
@@ -19,6 +19,7 @@ from thresholds.detect import detect
 from thresholds.model import Observation, ObservationBatch, SeriesKey
 from thresholds.panel import Panel
 from thresholds.plan import load_policy
+from thresholds.records import Record
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -131,3 +132,28 @@ def test_classes_are_judged_as_on_the_whole_however_their_items_arrive(sqlite_db
     standing = {(f.id, f.reason, f.end) for f in stored if f.end_reason != "corrected"}
     assert standing == {(f.id, f.reason, f.end) for f in flags}
     assert waiting(sqlite_db)[0] == 0
+
+
+def test_a_decision_raises_the_grade_and_its_end_ends_it(sqlite_db: Database, tmp_path: Path) -> None:
+    """Entered days late: the flag says since when; lifted: it is over. The prices never moved."""
+    evaluation = evaluation_of(sqlite_db, tmp_path)
+    key = SeriesKey("大米", "", "元/500克", "零售", "东市场")
+    days = [NOW - timedelta(days=19 - n) for n in range(20)]
+    store(sqlite_db, [Observation(key, day, 3.0, area="东区") for day in days])
+    assert evaluation.evaluate(NOW) == []
+    start, end = days[5], days[12]
+    decision = Record(
+        "", "decision", "干预", "省政府", "黑政发〔2026〕1号", int(start.timestamp()), None, classes=("粮",)
+    )
+    made = records.add(sqlite_db, decision, "", "值班员甲", NOW)
+    (opened,) = evaluation.evaluate(NOW)
+    assert (opened.what, opened.flag.rule, opened.flag.peak_grade.label) == (
+        "opened",
+        "legal-status/intervention",
+        "II",
+    )
+    assert (opened.flag.first_flagged, opened.flag.end) == (start, None)
+    records.lift(sqlite_db, made.record.id, end, "", "值班员甲", NOW)
+    (ended,) = evaluation.evaluate(NOW)
+    assert (ended.what, ended.flag.last_hit, ended.flag.end) == ("ended", days[11], days[13])
+    assert evaluation.evaluate(NOW) == []

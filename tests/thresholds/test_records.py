@@ -164,7 +164,7 @@ def test_a_tree_rests_on_a_decision_where_it_cannot_be_true_without(table: dict[
     ],
 )
 def test_what_the_law_does_not_know_is_no_decision(changes: dict[str, Any], field: str) -> None:
-    """Emergency measures are the State Council's alone; a decision has a number, a scope, an end after its beginning."""
+    """Emergency measures are the State Council alone; a decision has a number, a scope, an end after its start."""
     assert problems(BASE) == {}
     assert problems(SEEN) == {}
     assert list(problems(replace(BASE, **changes))) == [field]
