@@ -20,6 +20,7 @@ COMMANDS = {
     "check": ("validate the configuration and all plans; print every fault", "monitor.commands.check"),
     "import": ("read observation sheets into the database", "monitor.commands.imports"),
     "replay": ("evaluate history as it would have been seen then; needs no database", "monitor.commands.replay"),
+    "tune": ("a rule's history before it goes live, for several values of a threshold", "monitor.commands.tune"),
     "explain": ("the reasoning behind one flag", "monitor.commands.explain"),
     "tokens": ("make, list and revoke access tokens of the API", "monitor.commands.tokens"),
     "roster": ("people, their contacts, and who is on duty when", "monitor.commands.roster"),
@@ -47,12 +48,19 @@ def build_parser() -> argparse.ArgumentParser:
         "--source", default="import", help="name of the source; one that is configured lends its columns"
     )
     made["import"].add_argument("--json", action="store_true", help="print one JSON object per file")
+    for name in ("replay", "tune"):
+        made[name].add_argument(
+            "--input", nargs="+", type=Path, required=True, metavar="FILE", help="observation sheets"
+        )
+        made[name].add_argument("--plan", metavar="ID", help="evaluate for this plan only")
+        made[name].add_argument(
+            "--config", type=Path, help="take plans, rule packs and catalogues from this configuration"
+        )
+    add_tune(made["tune"])
     replay = made["replay"]
-    replay.add_argument("--input", nargs="+", type=Path, required=True, metavar="FILE", help="observation sheets")
     replay.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder for flags.csv, summary.json, rejects.csv"
     )
-    replay.add_argument("--plan", metavar="ID", help="evaluate for this plan only")
     replay.add_argument(
         "--rules", type=Path, metavar="FILE", help="a rule pack that takes the place of those switched on"
     )
@@ -60,7 +68,6 @@ def build_parser() -> argparse.ArgumentParser:
         "--from", dest="begin", type=day, metavar="D", help="leave out flags first flagged before this day"
     )
     replay.add_argument("--to", dest="until", type=day, metavar="D", help="leave out observations after this day")
-    replay.add_argument("--config", type=Path, help="take plans, rule packs and catalogues from this configuration")
     made["explain"].add_argument("flag", metavar="FLAG", help="id of the flag")
     either = made["explain"].add_mutually_exclusive_group()
     either.add_argument("--json", action="store_true", help="what GET /api/v1/flags/FLAG gives")
@@ -76,6 +83,26 @@ def build_parser() -> argparse.ArgumentParser:
     add_roster(made["roster"])
     add_records(made["records"])
     return parser
+
+
+def add_tune(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rules", type=Path, required=True, metavar="PACK", help="the rule pack, a TOML file")
+    parser.add_argument("--rule", metavar="ID", help="the rule, where the pack has several")
+    parser.add_argument(
+        "--vary",
+        metavar="KEY[=V1,V2,…]",
+        help="the key that is varied and its values: percent=5,10,20 or when.all[1].percent; values left out: round"
+        " the rule's own; left out as a whole: the rule's threshold, if it has one only",
+    )
+    parser.add_argument(
+        "--events",
+        type=Path,
+        metavar="FILE",
+        help="CSV of the events that should be found: item,direction,start and optionally point,after,end,kind,file",
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for tune.csv, tune.png, tune-events.csv"
+    )
 
 
 def add_tokens(parser: argparse.ArgumentParser) -> None:

@@ -44,14 +44,14 @@ def database(config: Config) -> Iterator[Database]:
 
 
 @contextmanager
-def progress(text: str, total: int) -> Iterator[Callable[[int], None]]:
+def progress(text: str, total: int, unit: str = "B") -> Iterator[Callable[[int], None]]:
     """A progress bar over `total` steps on standard error; silent where that is no terminal. Yields `show(done)`."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return
     from tqdm import tqdm
 
-    with tqdm(desc=text, total=total or None, unit="B", unit_scale=True, leave=False) as bar:
+    with tqdm(desc=text, total=total or None, unit=unit, unit_scale=True, leave=False) as bar:
 
         def show(n: int) -> None:
             bar.update(n - bar.n)
