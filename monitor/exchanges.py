@@ -14,7 +14,7 @@ import numpy as np
 
 from monitor.memory import Held, Memory
 from thresholds.catalogue import Catalogue, Measure
-from thresholds.model import BoolArray, IntArray
+from thresholds.model import BoolArray, FloatArray, IntArray
 
 WIDER = 1.01
 """Bounds are a little wider here, so that no rounding hides a pair that the gate would see."""
@@ -47,12 +47,19 @@ def exchanged_items(prices: Iterable[Held], asked: Mapping[int, int]) -> Iterato
 
     prices = list(prices)
     times: dict[str, set[int]] = {}
+    known: dict[int, IntArray] = {}
     for held in prices:
-        if held.id in asked and len(rows := jumps(held, asked[held.id])):
+        if held.id not in asked:
+            continue
+        rows = jumps(held, asked[held.id])
+        if asked[held.id] == EVER:
+            known[held.id] = rows
+        if len(rows):
             times.setdefault(held.key.point, set()).update(held.at[rows].tolist())
     sheets: dict[str, list[tuple[Held, IntArray]]] = {}
     for held in prices:
-        if (wanted := times.get(held.key.point)) and len(rows := rows_at(held, wanted)):
+        wanted = times.get(held.key.point)
+        if wanted and len(rows := known[held.id] if held.id in known else rows_at(held, wanted)):
             sheets.setdefault(held.key.point, []).append((held, rows))
     for some in sheets.values():
         which = np.repeat(np.arange(len(some)), [len(rows) for _, rows in some])
@@ -76,14 +83,14 @@ def rows_at(held: Held, times: set[int]) -> IntArray:
     found = np.searchsorted(held.at, wanted)
     found = found[(found < len(held.at)) & (found > 0)]
     found = keep(found, np.isin(held.at[found], wanted))
-    return keep(found, large(held, found))
+    return keep(found, large(held.value[found], held.value[found - 1]))
 
 
 def jumps(held: Held, since: int) -> IntArray:
     """Positions of large steps from the report before, from a second on."""
     first = max(int(np.searchsorted(held.at, since)), 1)
-    rows = np.arange(first, len(held.at), dtype=np.int64)
-    return keep(rows, large(held, rows))
+    found: IntArray = np.flatnonzero(large(held.value[first:], held.value[first - 1 : -1])) + first
+    return found
 
 
 def keep(rows: IntArray, where: BoolArray) -> IntArray:
@@ -91,11 +98,10 @@ def keep(rows: IntArray, where: BoolArray) -> IntArray:
     return chosen
 
 
-def large(held: Held, rows: IntArray) -> BoolArray:
-    """bool: whether the step to each of these rows is a large one (thresholds.kernels.lone)."""
+def large(value: FloatArray, before: FloatArray) -> BoolArray:
+    """Whether each step is a large one (thresholds.kernels.lone)."""
     from thresholds.kernels.lone import LEAST
 
     least = np.exp(LEAST / WIDER)
-    value, before = held.value[rows], held.value[rows - 1]
-    far: BoolArray = (value > 0) & (before > 0) & ((value >= before * least) | (value * least <= before))
+    far: BoolArray = ((value >= before * least) | (value * least <= before)) & (value > 0) & (before > 0)
     return far
