@@ -1,0 +1,262 @@
+"""Which items have nothing new to say: no rule can be true, and the gate has no doubt, at their newest readings.
+
+Evaluating an item reads its whole history. Most readings of most days change nothing: too small a move for any rule
+in force. This looks at the newest readings and a few weeks before them only, and names the items of which that is
+certain; all others are evaluated whole. It never decides that something is abnormal, so it cannot raise a flag, and
+what it passes over has exactly the flags that it had before (tests/thresholds/test_newest.py compares).
+
+Certain means: every rule of the item's class asks for a change of some least size over some time (`asks`), and no
+reading within that time lies that far from the newest one, is marked, zero, stuck or stands after a gap. The mean of
+an area moves no more than its points do while the same points stand behind it, so what holds for all points holds
+for their means.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thresholds.aggregate import LEAST_CARRY, MOST_CARRY
+from thresholds.calendar import TOLERANCE, Day, Lag
+from thresholds.catalogue import Classified, Measure
+from thresholds.conditions import All, Any_, Breadth, Change, Condition, Lasting, Score
+from thresholds.conditions_recorded import Recorded
+from thresholds.kernels.beside import role_of
+from thresholds.kernels.jit import compiled, over_series
+from thresholds.model import BoolArray, FloatArray, IntArray, SeriesKey
+from thresholds.panel import DAY, Panel
+from thresholds.plan import Policy, Rule
+from thresholds.quality import STUCK_DAYS_FRESH
+
+DOUBTS = ((0, 1, 0.04), (0, 6, 0.12))
+"""Days, readings and log change within which the gate has nothing to ask of a price: its smallest step of interest is
+14 % (thresholds.kernels.lone), and it looks back at most five readings."""
+SPANS = {
+    Lag.PREVIOUS: 0,
+    Lag.DAY: 1,
+    Lag.WEEK: 7,
+    Lag.XUN: 12,
+    Lag.TEN_DAYS: 10,
+    Lag.THIRTY_DAYS: 30,
+    Lag.MONTH: 31,
+}
+"""Greatest length in days of the lags that are looked at here; a rule over a longer one is always evaluated."""
+SLACK = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A rule can be true only where a reading lies `least` (log change) from one at most `days` days or `readings`
+    readings before it."""
+
+    days: int
+    readings: int
+    least: float
+
+
+def asks(condition: Condition, ease: float) -> list[Ask] | None:
+    """Of these at least one holds wherever `condition` is true, for a price; None where no such thing can be said.
+
+    What people recorded is taken to be nothing: where there are records, every item is evaluated.
+    """
+    match condition:
+        case Change():
+            if condition.over not in SPANS:
+                return None
+            slack = TOLERANCE.get(condition.over, 0) if condition.days is None else condition.days
+            days = 0 if condition.over is Lag.PREVIOUS else SPANS[condition.over] + slack
+            return [Ask(days, 1, least(condition.percent, ease))]
+        case Recorded():
+            return []
+        case Score():
+            return [Ask(0, condition.over, least(condition.percent, ease))] if condition.percent else None
+        case Breadth() | Lasting():
+            return asks(condition.of, ease)
+        case All():
+            known = [found for part in condition.of if (found := asks(part, ease)) is not None]
+            return max(known, key=lambda found: min((one.least for one in found), default=math.inf), default=None)
+        case Any_():
+            parts = [asks(part, ease) for part in condition.of]
+            return None if any(p is None for p in parts) else [one for p in parts if p for one in p]
+        case _:
+            return None
+
+
+def least(percent: float, ease: float) -> float:
+    """Least log change, up or down, of a change by `percent` % whose threshold is eased."""
+    return math.log1p(percent / 100 * ease) - SLACK
+
+
+@dataclass
+class Watch:
+    """What the rules of a policy ask of each series.
+
+    table   one column per (days, readings) that some rule asks about; of a class one row with the least log change
+    """
+
+    policy: Policy
+    spans: list[tuple[int, int]] = field(init=False)
+    known: dict[tuple[str, ...], int] = field(init=False, default_factory=dict)
+    table: list[list[float]] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.rules: list[tuple[Rule, str, list[Ask] | None]] = [
+            (rule, pack.domain, asks(rule.when, rule.ease)) for pack in self.policy.packs for rule in pack.rules
+        ]
+        asked = {(one.days, one.readings) for _, _, found in self.rules for one in found or ()}
+        self.spans = sorted(asked | {(days, readings) for days, readings, _ in DOUBTS})
+
+    def row_of(self, one: Classified) -> int:
+        """The row of `table` for a series; -1 for one that is always evaluated."""
+        key = (one.domain, one.measure.value, *one.chain)
+        if key not in self.known:
+            self.known[key] = self.add_row(one)
+        return self.known[key]
+
+    def add_row(self, one: Classified) -> int:
+        if one.measure is not Measure.PRICE:
+            return -1
+        doubts = {(days, readings): change for days, readings, change in DOUBTS}
+        bar = [doubts.get(span, math.inf) for span in self.spans]
+        for rule, domain, found in self.rules:
+            wanted, unwanted = set(rule.classes), set(rule.without_classes)
+            chain = set(one.chain)
+            if domain not in ("any", one.domain) or (wanted and not wanted & chain) or unwanted & chain:
+                continue
+            if found is None:
+                return -1
+            for ask in found:
+                place = self.spans.index((ask.days, ask.readings))
+                bar[place] = min(bar[place], ask.least)
+        self.table.append(bar)
+        return len(self.table) - 1
+
+    def rows(self, keys: Sequence[SeriesKey], classified: Sequence[Classified]) -> IntArray:
+        """int64[n_series]: what is asked of each series, for `quiet`. The same as long as the policy is."""
+        texts = {text for key in keys for text in (key.spec, key.channel)}
+        several = {text for text in texts if role_of(text)[1] >= 0}
+        pairs = zip(keys, classified, strict=True)
+        # a lowest and a highest price may contradict each other after the smallest move: -1
+        found = [-1 if k.spec in several or k.channel in several else self.row_of(one) for k, one in pairs]
+        return np.array(found, np.int64)
+
+    def quiet(self, panel: Panel, rows: IntArray, since: IntArray) -> BoolArray:
+        """bool[n_series]: series of which nothing from `since` (int64[n_series], seconds) on can mean anything.
+
+        `panel` may be cut off in the past, but must reach back at least `reach` days before `since`, and one reading
+        more. `rows` as `rows` gave them.
+        """
+        result = np.zeros(panel.n_series, np.bool_)
+        bars = np.exp(np.array(self.table or [[0.0] * len(self.spans)]))  # as ratios
+        days = np.array([d for d, _ in self.spans], np.int64)
+        readings = np.array([r for _, r in self.spans], np.int64)
+        over_series(
+            panel.start,
+            lambda a, b: scan_quiet(
+                panel.start, panel.time, panel.day, panel.value, panel.mark, since, rows, bars, days, readings,
+                self.reach, result, a, b,
+            ),
+        )  # fmt: skip
+        return result
+
+    @property
+    def reach(self) -> int:
+        """Days before a reading that are looked at."""
+        return max(STUCK_DAYS_FRESH, *(d for d, _ in self.spans)) + 2
+
+
+def quiet_items(keys: Sequence[SeriesKey], series_quiet: BoolArray) -> dict[str, bool]:
+    """Of each item whether all its series are quiet."""
+    found = {key.item: True for key in keys}
+    for s in np.flatnonzero(~series_quiet).tolist():
+        found[keys[s].item] = False
+    return found
+
+
+@compiled
+def scan_quiet(
+    start: IntArray,
+    time: IntArray,
+    day: Day,
+    value: FloatArray,
+    mark: NDArray[np.uint8],
+    since: IntArray,
+    rows: IntArray,
+    bars: FloatArray,
+    days: IntArray,
+    readings: IntArray,
+    reach: int,
+    result: BoolArray,
+    first: int,
+    last: int,
+) -> None:
+    for s in range(first, last):
+        row = rows[s]
+        if row < 0:
+            continue
+        calm = True
+        i = start[s + 1] - 1
+        if i > start[s] and time[i] < since[s]:  # nothing new: but its quote may stand behind a mean that is new
+            until = time[i] + stands(time[i] - time[i - 1])
+            if until < since[s]:
+                result[s] = until < since[s] - reach * DAY  # it dropped out just now
+                continue
+            calm = calm_at(start[s], i, time, day, value, mark, bars[row], days, readings, reach)
+        while calm and i >= start[s] and time[i] >= since[s]:
+            calm = calm_at(start[s], i, time, day, value, mark, bars[row], days, readings, reach)
+            i -= 1
+        result[s] = calm
+
+
+@compiled
+def stands(interval: int) -> int:
+    """Seconds for which a quote stands that came so long after the one before it (thresholds.aggregate)."""
+    return int(min(max(3 * interval, LEAST_CARRY), MOST_CARRY))
+
+
+@compiled
+def calm_at(
+    begin: int,
+    i: int,
+    time: IntArray,
+    day: Day,
+    value: FloatArray,
+    mark: NDArray[np.uint8],
+    bar: FloatArray,
+    days: IntArray,
+    readings: IntArray,
+    reach: int,
+) -> bool:
+    """Whether the reading at position `i` of a series that begins at `begin` is certain to mean nothing."""
+    v = value[i]
+    if v <= 0 or mark[i] != 0:
+        return False
+    same = True  # all readings so far are equal to this one
+    later = np.int64(0)  # seconds between the two readings looked at before
+    j = i - 1
+    while True:
+        if j < begin or value[j] <= 0 or mark[j] != 0:
+            return False  # too young, or something is known of it
+        interval = time[j + 1] - time[j]
+        if later > stands(interval):
+            return False  # its quote had lapsed meanwhile: the points behind a mean were others
+        later = interval
+        far = max(v / value[j], value[j] / v)
+        inside = day[i] - day[j + 1] <= reach
+        for k in range(len(bar)):
+            # one reading more than the span: the quote that stood when the span began
+            within = i - j <= readings[k] + 1 or day[i] - day[j + 1] <= days[k]
+            if within:
+                inside = True
+                if far >= bar[k]:
+                    return False
+        same = same and value[j] == v
+        if same and day[i] - day[j] >= STUCK_DAYS_FRESH:
+            return False
+        if not inside:
+            return True
+        j -= 1
