@@ -368,6 +368,13 @@ def test_every_kind_is_causal(kind: str) -> None:
         "diffusion": {"points": 2, "share": 0.5},
         "seasonal": {"value": 1},
         "ifpa": {"value": 0.5},
+        "season": {"festival": [-30, 0], "months": [1, 2]},
+        "holiday": {"before": 1, "after": 2},
+        "m_of_n": {"of": {"kind": "level", "above": 3.2, "below": 3.2}, "m": 2, "n": 4},
+        "series": {"mentions": ["点1"]},
+        "reach": {"of": {"kind": "change", "over": "previous", "percent": 2}, "at_least": 1},
+        "staying": {"over": "previous", "percent": 2, "least": 10, "window": 20, "chance": 0.2},
+        "recorded": {},
     }
     rng = np.random.default_rng(5)
     rows = [
