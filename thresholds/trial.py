@@ -109,7 +109,6 @@ class Trial:
         self.panel, self.policy, self.zone = panel, policy, zone
         self.seen = prepare(panel, policy, Detection())
         self.names = Names.of(panel)
-        self.kept: list[set[object]] | None = None
 
     def valid(self, rule: Rule, pack: Pack) -> BoolArray:
         """bool[n]: observations that the rule watches."""
@@ -120,12 +119,6 @@ class Trial:
 
     def run(self, rule: Rule, pack: Pack, windows: Sequence[Window] = ()) -> Outcome:
         """Try one rule. Raises RuleError."""
-        try:
-            return self.outcome(rule, pack, windows)
-        finally:
-            self.let_go()
-
-    def outcome(self, rule: Rule, pack: Pack, windows: Sequence[Window]) -> Outcome:
         result = Detection()
         policy = replace(self.policy, packs=(pack.model_copy(update={"rules": (rule,)}),))
         found = apply_rules(policy, self.seen.points, self.seen.wide, self.zone, result)
@@ -138,16 +131,6 @@ class Trial:
         behind = Behind(found, collected, self.seen.areas, self.seen.points)
         sightings = Sightings(self.names, collected, flags, behind, self.zone)
         return Outcome(len(flags.first), tuple(sightings.delay(w) for w in windows))
-
-    def let_go(self) -> None:
-        """Keep what the first rule left in the caches of the views, and let go what later ones added: much of it is
-        of one threshold only, and many are tried."""
-        caches = [self.seen.points.cache, self.seen.wide.cache]
-        if self.kept is None:
-            self.kept = [set(cache) for cache in caches]
-        for cache, kept in zip(caches, self.kept, strict=True):
-            for key in cache.keys() - kept:
-                del cache[key]
 
     def judged(self, events: Sequence[Event], rule: Rule, pack: Pack) -> Judged:
         """Which of the events a rule can be asked for."""
