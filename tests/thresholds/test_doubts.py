@@ -108,6 +108,12 @@ def test_a_month_is_too_long_to_wait() -> None:
     assert flags(monthly + quotes([3.2] * 6 + [6.4], every=30, unit="元/5升")) == [("gate/alone", "up", 180)]
 
 
+def test_where_a_price_was_a_few_days_ago_it_may_be_again() -> None:
+    """A special offer for two days, and again three days later: the second one is a move and nothing to ask about."""
+    asked = [day for rule, _, day in flags(among([2.4, 2.4, 3.2, 3.2, 2.4])) if rule == "gate/alone"]
+    assert asked == [6]
+
+
 def test_who_is_alone_by_habit_is_not_asked_again_and_again() -> None:
     """A point with special offers every other day: five questions in twenty reports, then it is how it sells."""
     values = [4.2 if n % 2 else 3.2 for n in range(30)]
@@ -212,6 +218,14 @@ def test_two_specs_of_one_item_as_well() -> None:
 def test_places_that_stay_exchanged_are_moves() -> None:
     """One report later both have moved."""
     assert flags(pair([7.0, 7.0], [5.0, 5.0]))[2:] == [("move", "up", 7), ("move", "down", 7)]
+
+
+def test_prices_that_jump_about_are_exchanged_by_chance() -> None:
+    """Where both moved by a third within five reports, one in the place of the other is no sign of anything."""
+    first, second = [5.0, 6.0, 4.6, 5.6, 5.0, 5.0, 7.0], [7.0, 6.1, 8.0, 6.6, 7.0, 7.0, 5.0]
+    assert "gate/swapped" not in {f[0] for f in flags(quotes(first, item="柴油") + quotes(second, item="汽油"))}
+    calm = quotes([5.0, 5.1, 4.9, 5.0, 5.0, 5.0, 7.0], item="柴油") + quotes(second, item="汽油")
+    assert flags(calm)[-2:] == [("gate/swapped", "up", 6), ("move", "down", 6)]
 
 
 def test_only_rows_of_one_point_are_exchanged() -> None:

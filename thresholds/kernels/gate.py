@@ -24,6 +24,10 @@ ACCEPTED, SUSPECT, REBASED, EXCLUDED = 0, 1, 2, 3
 PLACEHOLDERS = (999.0, 9999.0, 99999.0, 999999.0)
 FAR = np.exp(0.14)
 """What is nearer to the level than this is no outlier, however large the step to it was (thresholds.kernels.lone)."""
+CALM = 2.0
+"""Rows in each other's place are off by more than this many times the range (log) of the five newest values: where
+prices jump about, two of them land in each other's place by chance.
+"""
 SAME, LARGE = 1.02, np.exp(0.35)
 """A step at least this large that is taken back to within this is one that reverted."""
 SIGNS, TWICE, LONE, STREAK = 0, 1, 2, 3
@@ -199,11 +203,13 @@ def misplaced(
     why = 0 if usual else slip(v, newest, level, weight)
     if why != 0:
         return why if company < 2 else 0
-    if near(v, newest, FAR) or near(v, level, FAR):
+    if (odd & (SWAPPED_BIT | ALONE_BIT)) == 0 or near(v, newest, FAR) or near(v, level, FAR):
         return 0
-    if odd & SWAPPED_BIT:
+    low, high = np.min(recent[: min(known, 5)]), np.max(recent[: min(known, 5)])
+    if odd & SWAPPED_BIT and not near(v, level, (high / low) ** CALM):
         return SWAPPED
-    return ALONE if odd & ALONE_BIT else 0
+    # where it was within five reports it may well be again: an offer of every weekend is none to ask about
+    return ALONE if odd & ALONE_BIT and not low <= v <= high else 0
 
 
 @compiled
