@@ -17,6 +17,7 @@ from monitor.config_model import Config
 from monitor.exchanges import Exchanges
 from monitor.memory import Held, KeysByItem, Memory
 from monitor.metrics import Metrics
+from monitor.passing import Passing
 from monitor.regime import program_version, regime_text
 from monitor.store import outbox, people
 from monitor.store.database import Database
@@ -71,6 +72,7 @@ class Evaluation:
         """the policy as it was read from files; `policy` holds what people recorded besides"""
         self.memory = Memory(config.zone)
         self.exchanges = Exchanges()
+        self.passing = Passing(policy)
         self.loaded = False
         self.lock = Lock()
         self.kept: dict[tuple[str, str], str] = {}
@@ -94,12 +96,14 @@ class Evaluation:
         if policy is not self.files:
             self.exchanges = Exchanges()  # what is a price is for the catalogue to say
             self.files = self.policy = policy
+            self.passing = Passing(policy)
         self.config = config
         self.memory.zone = config.zone
 
     def load(self, now: datetime) -> list[Dirty]:
         marks = self.memory.load(self.db, self.oldest(now))
         self.exchanges = Exchanges()
+        self.passing = Passing(self.files)
         self.loaded = True
         return marks
 
@@ -128,7 +132,13 @@ class Evaluation:
             # what is judged with others (ratios, classes, publishers of counts, rows in each other's place) is news
             # for all of them
             self.exchanges.learn(self.memory, self.policy.catalogue, {m.series_id: m.since_at for m in marks})
-            groups = Together(self.policy, KeysByItem(self.memory), self.exchanges.items).groups(by_item)
+            together = Together(self.policy, KeysByItem(self.memory), self.exchanges.items).groups(by_item)
+            news = {item: min(marks[p].since_at for p in places) for item, places in by_item.items()}
+            groups = list(together)
+            passed: list[frozenset[str]] = []
+            if not self.policy.records:  # what people recorded counts whatever prices do
+                groups, passed = self.passing.split(groups, self.memory, news)
+            self.pass_over([marks[p] for group in passed for item in group for p in by_item.get(item, ())], now)
             for some in batches(groups, ITEMS_AT_ONCE):
                 since: dict[str, int] = {}
                 chosen: list[Dirty] = []
@@ -138,6 +148,20 @@ class Evaluation:
                     chosen += own
                 changes += self.evaluate_items(sorted(since), since, chosen, now)
             return changes
+
+    def pass_over(self, marks: Sequence[Dirty], now: datetime) -> None:
+        """What came can mean nothing: the marks are answered, and the stored flags stay as they are."""
+        if marks:
+            save_evaluation(
+                self.db,
+                (),
+                items=(),
+                since={},
+                dirty=marks,
+                now=now,
+                notify=self.notifier(now),
+                stamp=self.stamp(now),
+            )
 
     def evaluate_items(
         self, items: Sequence[str], since: dict[str, int], marks: Sequence[Dirty], now: datetime
@@ -157,7 +181,7 @@ class Evaluation:
         for rule, error in detection.failed.items():
             self.metrics.rule_failed(rule)
             log.error("rule %s failed and was left out of this evaluation, the others went on: %s", rule, error)
-        return save_evaluation(
+        changes = save_evaluation(
             self.db,
             detection.flags,
             items=set(items),
@@ -168,6 +192,8 @@ class Evaluation:
             kinds=(Kind.MOVE, Kind.DATA),
             stamp=self.stamp(now),
         )
+        self.passing.evaluated(items, detection.flags)
+        return changes
 
     def watch(self, now: datetime) -> list[FlagChange]:
         """Look by the clock for data that did not come: silence needs no new observation to arise."""

@@ -62,6 +62,10 @@ class Memory:
         """epoch seconds: all observations from here on are held, older ones are not"""
         self.revision = DataRevision(0, 0)
         """what the database held when it was last read; what is held is exactly that"""
+        self.changed: set[int] = set()
+        """ids of the series that were read anew by the last `refresh`"""
+        self.appended: set[int] = set()
+        """those of them of which nothing was held from their first news on: all that came is newer"""
 
     def load(self, db: Database, since: datetime) -> list[Dirty]:
         """Everything from `since` on. Gives what waits for evaluation, as of the same moment. Raises StoreError."""
@@ -74,6 +78,7 @@ class Memory:
         self.learn(known)
         self.splice(columns)
         self.since, self.revision = begin, revision
+        self.changed, self.appended = {m.series_id for m in marks}, set()
         return marks
 
     def learn(self, known: SeriesColumns) -> None:
@@ -102,8 +107,12 @@ class Memory:
             since = max(min(m.since_at for m in marks), self.since)
             columns = columns_in(db, connection, [m.series_id for m in marks], since)
         self.learn(known)
+        self.changed, self.appended = {m.series_id for m in marks}, set()
         for one in marks:
-            self.cut(self.series[one.series_id], since)
+            held = self.series[one.series_id]
+            if len(held.at) and held.at[-1] < one.since_at:
+                self.appended.add(one.series_id)
+            self.cut(held, since)
         self.splice(columns)
         self.revision = revision
         return marks

@@ -38,7 +38,7 @@ def demo_places(db: Database, items: Collection[str]) -> set[tuple[str, str, str
 
 
 def is_demo(flag: Flag, places: Places) -> bool:
-    """Whether any series that the flag is about is simulated. A flag on the whole city is about points of any area."""
+    """Whether any series that the flag is about is simulated; one on the whole city is about points of any area."""
     here = [(area, point) for item, area, point in places if item == flag.item]
     points = set(flag.points) or ({flag.point} if flag.point else set())
     whole = flag.area not in {area for area, _ in here}

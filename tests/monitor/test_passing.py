@@ -1,0 +1,138 @@
+"""What can mean nothing is not evaluated; whatever else happens is, and the flags are those of the whole history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from monitor.evaluation import Evaluation
+from monitor.store.database import Database
+from monitor.store.dirty import waiting
+from monitor.store.flags import FlagFilter, list_flags
+from tests.monitor.test_evaluation import NOW, evaluation_of, store
+from thresholds import detect as core
+from thresholds.model import Observation, SeriesKey
+from thresholds.panel import Panel
+
+FIRST = NOW - timedelta(days=400)
+ITEMS = ("大米", "面粉", "大白菜")
+CALM = [5.0, 5.01, 5.0, 5.02]
+
+
+def day(n: int, values: dict[str, float], point: str = "东市场") -> list[Observation]:
+    """One day's sheet of a point."""
+    at = FIRST + timedelta(days=n)
+    return [
+        Observation(SeriesKey(item, "", "元/500克", "零售", point), at, v, area="甲区") for item, v in values.items()
+    ]
+
+
+def calm(n: int) -> list[Observation]:
+    return day(n, dict.fromkeys(ITEMS, CALM[n % 4]))
+
+
+@pytest.fixture
+def evaluation(sqlite_db: Database, tmp_path: Path) -> Evaluation:
+    """Sixty calm days, evaluated whole."""
+    one = evaluation_of(sqlite_db, tmp_path)
+    store(sqlite_db, [o for n in range(60) for o in calm(n)])
+    one.evaluate(NOW)
+    return one
+
+
+@contextmanager
+def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[set[str]]]:
+    """The items of every panel that is evaluated whole."""
+    seen: list[set[str]] = []
+    real = core.detect
+
+    def detect(panel: Panel, *arguments: object, **options: object) -> object:
+        seen.append({key.item for key in panel.keys})
+        return real(panel, *arguments, **options)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(core, "detect", detect)
+        yield seen
+
+
+def run(evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch, rows: list[Observation]) -> set[str]:
+    """Store these and evaluate; the items that were evaluated whole. Nothing stays marked."""
+    store(evaluation.db, rows)
+    with counted(monkeypatch) as seen:
+        evaluation.evaluate(NOW)
+    assert waiting(evaluation.db)[0] == 0
+    return set().union(*seen)
+
+
+def test_a_calm_day_is_passed_over_and_a_move_is_not(evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(evaluation, monkeypatch, calm(60)) == set()
+    assert run(evaluation, monkeypatch, [*calm(61)[1:], *day(61, {"大米": 5.6})]) == {"大米"}
+    (record,) = list_flags(evaluation.db, FlagFilter(), limit=10)
+    assert record.flag.item == "大米"
+
+
+def test_an_item_with_an_open_flag_is_evaluated_until_it_is_over(
+    evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(evaluation, monkeypatch, [*calm(60)[1:], *day(60, {"大米": 5.6})])
+    over = None
+    for n in range(61, 140):
+        looked = run(evaluation, monkeypatch, [*calm(n)[1:], *day(n, {"大米": CALM[n % 4] + 0.6})])
+        (record,) = list_flags(evaluation.db, FlagFilter(item="大米"), limit=10)
+        assert looked <= {"大米"}
+        if record.flag.end is None:
+            assert looked == {"大米"}
+        elif not looked:
+            over = n
+            break
+    assert over is not None, "in the end it is passed over again"
+
+
+def test_corrections_late_reports_and_new_points_are_evaluated(
+    evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(evaluation, monkeypatch, calm(62)) == set()
+    assert run(evaluation, monkeypatch, day(30, {"面粉": 5.03})) == {"面粉"}, "a correction of the past"
+    assert run(evaluation, monkeypatch, day(61, {"大米": 5.01})) == {"大米"}, "a report that comes late"
+    assert run(evaluation, monkeypatch, day(63, {"大白菜": 5.0}, point="西市场")) == {"大白菜"}, "a point that is new"
+
+
+def test_after_a_start_and_under_other_rules_everything_is_evaluated_once(
+    evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    again = evaluation_of(evaluation.db, tmp_path)
+    assert run(again, monkeypatch, calm(60)) == set(ITEMS)
+    assert run(again, monkeypatch, calm(61)) == set()
+    again.adopt(again.config, evaluation_of(evaluation.db, tmp_path).policy)
+    assert run(again, monkeypatch, calm(62)) == set(ITEMS)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_flags_are_those_of_the_whole_history(
+    sqlite_db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Day by day with jumps, gaps and slips: what is stored in the end is what one look at everything gives."""
+    rng = np.random.default_rng(seed)
+    one = evaluation_of(sqlite_db, tmp_path)
+    level = dict.fromkeys(ITEMS, 5.0)
+    every: list[Observation] = []
+    passed = 0
+    for n in range(150):
+        for item in ITEMS:
+            level[item] *= float(np.exp(rng.normal(0, 0.004) + (rng.random() < 0.006) * rng.normal(0, 0.25)))
+        slip = {item: (10.0 if rng.random() < 0.003 else 1.0) for item in ITEMS}
+        there = [item for item in ITEMS if rng.random() > 0.05]
+        rows = [o for p in ("东市场", "西市场") for o in day(n, {i: round(level[i] * slip[i], 2) for i in there}, p)]
+        every += rows
+        passed += len(set(there) - run(one, monkeypatch, rows))
+    assert passed > 60
+    stored = [r.flag for r in list_flags(sqlite_db, FlagFilter(), limit=1000)]
+    panel = one.memory.panel()[0]
+    assert len(panel) == len(every)
+    whole = core.detect(panel, one.policy, NOW, silence=False).flags
+    assert {f.id: (f.end, f.peak, f.reason) for f in stored} == {f.id: (f.end, f.peak, f.reason) for f in whole}
