@@ -28,6 +28,10 @@ from thresholds.silence import Cadence, silence_flags
 from thresholds.view import View
 
 CITY = "全市"
+ROOM = 16
+"""Bytes for each observation that results of kernels may take between one rule and the next: less than the panel."""
+LEAST_ROOM = 2**25
+"""Bytes that they may take however small the panel is."""
 
 
 @dataclass
@@ -163,9 +167,18 @@ def apply_rules(policy: Policy, points: View, wide: View, zone: tzinfo, result: 
                 valid = in_force(rule, pack, view, zone)
                 if valid.any():  # a rule for classes that are not here costs nothing
                     found += hits_of(rule, pack, view, valid)
+                    forget(view, points if view is wide else wide)
             except Exception as error:  # noqa: BLE001  # one bad rule must not silence the others
                 result.failed[rule.id] = f"{type(error).__name__}: {error}"
     return found
+
+
+def forget(used: View, other: View) -> None:
+    """Let go, after a rule, of what kernels found more than there is room for; of the view not in use first."""
+    room = max(LEAST_ROOM, ROOM * max(len(used.panel), len(other.panel)))
+    left = room - used.cache.trim(room)
+    if other is not used:
+        other.cache.trim(left)
 
 
 def in_force(rule: Rule, pack: Pack, view: View, zone: tzinfo) -> BoolArray:

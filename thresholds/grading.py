@@ -41,7 +41,11 @@ SPAN = 2**40
 
 @dataclass(frozen=True)
 class RuleHits:
-    """What one rule found on one view in one direction. Positions into the view's panel, rising."""
+    """What one rule found on one view in one direction. Positions into the view's panel, rising.
+
+    measured, since, compared  as of the rule's condition, for the positions `at`: asked for at once, while what the
+                               kernels found is still there
+    """
 
     rule: Rule
     pack: Pack
@@ -49,6 +53,9 @@ class RuleHits:
     view: View
     at: IntArray
     opens: BoolArray
+    measured: Measured | None
+    since: IntArray
+    compared: IntArray | None
 
 
 def hits_of(rule: Rule, pack: Pack, view: View, valid: BoolArray) -> list[RuleHits]:
@@ -61,7 +68,8 @@ def hits_of(rule: Rule, pack: Pack, view: View, valid: BoolArray) -> list[RuleHi
             continue
         # kept also where it opens nothing: it may carry on what another rule opened, whatever else is in the panel
         opens = rule.when.truth(view, direction)[at] == 1
-        found.append(RuleHits(rule, pack, direction, view, at, opens))
+        behind = rule.when.measure(view, at, direction), rule.when.since(view, at, direction)
+        found.append(RuleHits(rule, pack, direction, view, at, opens, *behind, rule.when.compared(view, at)))
     return found
 
 
@@ -150,7 +158,7 @@ class Collected:
 def scores_of(one: RuleHits) -> tuple[FloatArray, FloatArray]:
     """float64[n] twice: the score of each hit in its own unit (NaN: none), and how far beyond its threshold it lies,
     as a multiple of it; 1 where that cannot be said."""
-    measured = one.rule.when.measure(one.view, one.at, one.direction)
+    measured = one.measured
     if measured is None:
         return np.full(len(one.at), np.nan), np.ones(len(one.at))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -283,8 +291,10 @@ class Writer:
             where = np.flatnonzero((source == number) & asks)
             if not len(where):
                 continue
-            at = one.at[self.collected.row[where]]
-            festival[where] = alike_last_year(one.view, at, one.rule.when.compared(one.view, at))
+            row = self.collected.row[where]
+            at = one.at[row]
+            compared = one.compared[row] if one.compared is not None else None
+            festival[where] = alike_last_year(one.view, at, compared)
             own = [self.policy.plan_of(c.domain) for c in one.view.classified]
             numbers = np.array([plans.index(p) if p else len(plans) for p in own], np.int32)
             plan[where] = numbers[one.view.panel.series[at]]
@@ -297,11 +307,8 @@ class Writer:
             where = np.flatnonzero(opening & (self.collected.source == number))
             if not len(where):
                 continue
-            at = one.at[self.collected.row[where]]
-            measured = one.rule.when.measure(one.view, at, one.direction)
-            since = one.rule.when.since(one.view, at, one.direction)
-            for k, hit in enumerate(where.tolist()):
-                out[hit] = (measured, since, k)
+            for hit, row in zip(where.tolist(), self.collected.row[where].tolist(), strict=True):
+                out[hit] = (one.measured, one.since, row)
         return out
 
     def flags(self) -> list[Flag]:

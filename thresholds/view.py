@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from thresholds.calendar import Lag
 from thresholds.catalogue import Classified, Measure
+from thresholds.kept import Kept
 from thresholds.model import BoolArray, FloatArray, IntArray
 from thresholds.panel import Panel
 from thresholds.records import Record
@@ -64,7 +65,7 @@ class View:
     n_points: NDArray[np.int32]
     rebased: BoolArray
     real: BoolArray
-    cache: dict[Hashable, object] = field(default_factory=dict)
+    cache: Kept = field(default_factory=Kept)
     records: Sequence[Record] = ()
 
     def measure_is(self, measure: Measure) -> BoolArray:
