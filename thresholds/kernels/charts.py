@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thresholds.kernels.jit import compiled, over_series
-from thresholds.kernels.robust import exchange, insert
 from thresholds.model import BoolArray, FloatArray, IntArray
 
 MEMORY = 0.998
@@ -30,6 +29,8 @@ PRIOR = 50.0
 MOST_CORRELATED = 0.9
 WARM_UP = 30
 """Steps before the running volatility is taken for one."""
+SPARE = 35
+"""Values held beyond a quantile: so many may leave the tail before it is looked for anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,11 +360,15 @@ def scan_extremes(
     last: int,
 ) -> None:
     ring = np.empty(history)
-    ordered = np.empty(history)
+    room = min(int((1.0 - quantile) * history) + SPARE, history)
+    lowest = np.empty(room)  # of the values in the ring, in order
+    highest = np.empty(room)  # the same of their negatives
     signs = np.empty(window, np.int8)
     for s in range(first, last):
         seen = 0
         kept = 0
+        low_held = 0
+        high_held = 0
         judged = 0
         above = 0
         below = 0
@@ -377,10 +382,12 @@ def scan_extremes(
                 z = x / width
                 count = min(kept, history)
                 if count >= least:
+                    low_held = refilled(lowest, low_held, ring, count, 1.0, quantile)
+                    high_held = refilled(highest, high_held, ring, count, -1.0, quantile)
                     sign = 0
-                    if z > quantile_of(ordered, count, quantile):
+                    if z > -tail_quantile(highest, count, quantile, True):
                         sign = 1
-                    elif z < quantile_of(ordered, count, 1.0 - quantile):
+                    elif z < tail_quantile(lowest, count, 1.0 - quantile, False):
                         sign = -1
                     if judged >= window:
                         gone = signs[judged % window]
@@ -395,15 +402,70 @@ def scan_extremes(
                         up[i] = above
                         down[i] = below
                 if count == history:
-                    exchange(ordered, count, ring[kept % history], z)
-                else:
-                    insert(ordered, count + 1, z)
+                    old = ring[kept % history]
+                    low_held = without(lowest, low_held, old)
+                    high_held = without(highest, high_held, -old)
+                    count -= 1
+                low_held = taken_in(lowest, low_held, count, z)
+                high_held = taken_in(highest, high_held, count, -z)
                 ring[kept % history] = z
                 kept += 1
             # while the volatility is unknown it is the plain mean of the squares so far
             weight = 1.0 - decay if seen >= WARM_UP else 1.0 / (seen + 1)
             variance = (1.0 - weight) * variance + weight * x * x
             seen += 1
+
+
+@compiled
+def taken_in(tail: FloatArray, held: int, count: int, x: float) -> int:
+    """Put `x` among the `held` least of `count` values, where it is one of them; how many are held then."""
+    if held < count and (held == 0 or x >= tail[held - 1]):
+        return held  # what is beyond the held ones is not known
+    if held == len(tail):
+        if x >= tail[held - 1]:
+            return held
+        held -= 1
+    k = held
+    while k > 0 and tail[k - 1] > x:
+        tail[k] = tail[k - 1]
+        k -= 1
+    tail[k] = x
+    return held + 1
+
+
+@compiled
+def without(tail: FloatArray, held: int, x: float) -> int:
+    """Take one `x` out of the held least values, where it is one of them; how many are held then."""
+    if held == 0 or x > tail[held - 1]:
+        return held
+    for k in range(int(np.searchsorted(tail[:held], x)), held - 1):
+        tail[k] = tail[k + 1]
+    return held - 1
+
+
+@compiled
+def refilled(tail: FloatArray, held: int, ring: FloatArray, count: int, sign: float, quantile: float) -> int:
+    """See to it that the least of `sign` times the values are held as far as the quantile; how many are held then."""
+    if held > count - 1 - int(quantile * (count - 1)) and held > int((1.0 - quantile) * (count - 1)) + 1:
+        return held
+    held = 0
+    for k in range(count):
+        held = taken_in(tail, held, k, sign * ring[k])
+    return held
+
+
+@compiled
+def tail_quantile(tail: FloatArray, count: int, share: float, mirrored: bool) -> float:
+    """Quantile of `count` values, interpolated as numpy does by default (type 7), from the least of them.
+
+    mirrored  the tail holds the negatives, and what is returned is the negative of the quantile
+    """
+    place = share * (count - 1)
+    low = int(place)
+    high = min(low + 1, count - 1)
+    if mirrored:
+        low, high = count - 1 - low, count - 1 - high
+    return float(tail[low] + (place - int(place)) * (tail[high] - tail[low]))
 
 
 @compiled
