@@ -158,11 +158,17 @@ def tell(result: Result, out: Path) -> None:
         head += ["caught", "recall", "median delay", "| percent rule at no more load: > p %", "recall"]
     print_table([head, *(printed(result, t) for t in result.tried)])
     print("\nchange to the previous report > p %")
-    print_table([["p", *head[1:7]], *(printed(result, t)[:7] for t in result.percent)])
+    print_table([["p", *head[1:7]], *(printed(result, t)[:7] for t in telling(result.percent))])
     if windows:
         missed_at_own(result, windows)
     files = ["tune.csv", "tune.png", *(["tune-events.csv"] if windows else [])]
     print(f"\nin {out}: {', '.join(files)}")
+
+
+def telling(tried: Sequence[Tried]) -> Sequence[Tried]:
+    """Up to the first value that flags nothing: the higher ones flag nothing either."""
+    last = next((n for n, t in enumerate(tried) if not t.outcome.flags), len(tried))
+    return tried[: last + 1]
 
 
 def missed_at_own(result: Result, windows: Sequence[Window]) -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import csv
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
@@ -14,7 +18,8 @@ from monitor import trade_off
 from monitor.cli import main
 from tests.faults.daemon import monitor
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
+ROOT = Path(__file__).parents[2]
+SHARED = ROOT.parent / "shared" / "data"
 FIRST = date(2026, 1, 5)
 DAYS = 211
 """over 210 days, thirty weeks"""
@@ -309,11 +314,27 @@ def test_an_event_at_a_point_needs_a_flag_there_or_of_several_points(folder: Pat
     ]
 
 
+def test_the_example_of_the_page_says_what_the_page_says(tmp_path: Path) -> None:
+    """docs/plans.md, "Try a rule on history": the commands run as they stand, and answer as is shown there."""
+    page = (ROOT / "docs" / "plans.md").read_text("utf-8").partition("\n## Try a rule on history\n")[2]
+    (pack,) = re.findall(r"```toml\n(# leaf-example.toml\n.*?)```", page, re.DOTALL)
+    (commands,) = re.findall(r"<!-- example: history -->\n```sh\n(.*?)```", page, re.DOTALL)
+    (answer,) = re.findall(r"<!-- example: answer -->\n```text\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "leaf-example.toml").write_text(pack, "utf-8")
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        ["bash", "-e", "-c", commands], cwd=tmp_path, env={**os.environ, "PATH": path}, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == answer
+    assert picture(tmp_path / "tuned" / "tune.png")[0] > 900
+
+
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data is not beside this checkout")
 def test_on_published_prices_robust_scores_find_more_than_a_percentage_at_the_same_load(folder: Path) -> None:
     """WTI, Brent and Henry Hub: fifteen events are listed for this file, all of them can be judged."""
     energy, events = SHARED / "energy_daily.csv.gz", SHARED / "events.csv"
-    pack = Path(trade_off.__file__).parents[1] / "thresholds" / "plans" / "stat-robust.toml"
+    pack = ROOT / "thresholds" / "plans" / "stat-robust.toml"
     command = ["tune", "--input", energy, "--events", events, "--rules", pack, "--rule", "stat-robust/step"]
     assert main([*map(str, command), "--vary", "value=4,6.5,9", "--out", "out"]) == 0
     rows = table(folder, "stat-robust/step")
