@@ -145,12 +145,14 @@ def walk(root: Condition) -> Iterator[Condition]:
         yield from walk(child)
 
 
-def compare(x: FloatArray, op: Comparison, threshold: float) -> Truth:
-    """Truth of `x op threshold`, unknown where x is NaN. Equality is judged within the slack of decimals."""
+def compare(x: FloatArray, op: Comparison, threshold: float, side: int = 1) -> Truth:
+    """Truth of `side * x op threshold` (side 1 or -1), unknown where x is NaN. Equality is judged within the slack of
+    decimals."""
     slack = SLACK * max(1.0, abs(threshold))
-    hit: BoolArray = np.asarray(x > threshold + slack if op == ">" else x >= threshold - slack)
-    found = hit.view(np.int8)
-    found[np.isnan(x)] = -1
+    bound = side * (threshold + slack if op == ">" else threshold - slack)
+    ways = (np.greater, np.less) if op == ">" else (np.greater_equal, np.less_equal)
+    hit: BoolArray = np.asarray(ways[side < 0](x, bound))
+    found: Truth = hit.view(np.int8) - np.isnan(x).view(np.int8)
     return found
 
 
@@ -191,7 +193,7 @@ class Change(Condition):
         return None if self.max_age is None else math.ceil(self.max_age.total_seconds() / 86_400)
 
     def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
-        return compare(sign(direction) * self.columns(view), self.op, self.percent / 100 * ease)
+        return compare(self.columns(view), self.op, self.percent / 100 * ease, sign(direction))
 
     def measure(self, view: View, at: IntArray, direction: Direction) -> Measured:
         base = view.base(self.over, self.days)[at]
@@ -241,7 +243,7 @@ class Score(Condition):
 
     def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
         scores = self.scores(view, ease).score
-        found = compare(sign(direction) * scores, self.op, self.value * ease)
+        found = compare(scores, self.op, self.value * ease, sign(direction))
         if self.percent:
             step, _ = view.steps(self.over)
             ratio = view.measure_is(Measure.PRICE) | view.measure_is(Measure.FUTURES)
@@ -307,7 +309,7 @@ class Level(Condition):
             return np.zeros(len(view.panel), np.int8)
         eased = bound - (1 - ease) * abs(bound) * sign(direction)
         value = view.panel.value if not self.unit else view.panel.value * self.factors(view)[view.panel.series]
-        return compare(sign(direction) * value, self.op, sign(direction) * eased)
+        return compare(value, self.op, sign(direction) * eased, sign(direction))
 
     def measure(self, view: View, at: IntArray, direction: Direction) -> Measured | None:
         bound = self.bound(direction)
@@ -362,19 +364,11 @@ class Breadth(Condition):
         return (self.of,)
 
     def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
-        inner = np.where(view.tested, self.of.truth(view, direction, ease), -1).astype(np.int8)
-        from thresholds.kernels.scan import shares  # see thresholds.view: numba is not loaded at start
+        from thresholds.kernels.breadth import broad  # see thresholds.view: numba is not loaded at start
 
-        hits, known = shares(view.panel, inner)
-        enough = (hits >= self.at_least) & (hits >= self.share * known)
-        found = np.where(inner < 0, -1, enough & (inner == 1)).astype(np.int8)
-        if self.unusual is not None:
-            from thresholds.kernels.crosssection import usual_share
-
-            share = np.where(known > 0, hits / np.maximum(known, 1), np.nan)
-            bound = usual_share(view.panel, share, self.unusual, self.window, self.least).bound
-            found = np.where(found == 1, compare(share - bound, ">", 0.0), found).astype(np.int8)
-        return found
+        inner = self.of.truth(view, direction, ease)
+        unusual = (self.unusual, self.window, self.least)
+        return broad(view.cells(), inner, view.tested, self.at_least, self.share, *unusual)
 
     def measure(self, view: View, at: IntArray, direction: Direction) -> Measured | None:
         return self.of.measure(view, at, direction)

@@ -1,4 +1,4 @@
-"""Conditions on the cross-section of a day: outlier, dispersion, diffusion (thresholds.kernels.crosssection)."""
+"""Conditions on the cross-section of a day: outlier, dispersion, diffusion (see thresholds.kernels.cells)."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ from thresholds.conditions import (
     texts,
 )
 from thresholds.conditions_charts import growing, worded
-from thresholds.model import Direction, FloatArray, IntArray
+from thresholds.model import BoolArray, Direction, FloatArray, IntArray
 from thresholds.panel import codes_of
 from thresholds.settings import Duration
 from thresholds.view import View
 
 if TYPE_CHECKING:
-    from thresholds.kernels.cells import Codes
-    from thresholds.kernels.crosssection import Dispersion, Fences, Outliers
+    from thresholds.kernels.cells import Cells, Codes
+    from thresholds.kernels.crosssection import Fences, Outliers
+    from thresholds.kernels.dispersion import Dispersion
 
 UNKNOWN = -128
 
@@ -90,65 +91,77 @@ class Outlier(Condition):
 
         return Fences(self.low, self.high, self.u, self.a, self.floor_percent / 100)
 
-    def columns(self, view: View) -> Outliers:
-        days = whole_days(self.max_age)
-        key = ("outlier", self.over, days, self.low, self.high, self.u, self.a, self.floor_percent, self.points)
+    def columns(self, view: View, ease: float = 1.0) -> tuple[BoolArray, Outliers]:
+        """Which observations could be judged, and what was found where the score may matter. One scan serves the
+        threshold and its easing down to one half."""
+        days, exact = whole_days(self.max_age), self.c * min(ease, 0.5)
+        key = (
+            *("outlier", self.over, days, self.low, self.high, self.u, self.a, self.floor_percent, self.points),
+            exact,
+        )
         if key not in view.cache:
-            from thresholds.kernels.crosssection import hidiroglou_berthelot
+            from thresholds.kernels.crosssection import hidiroglou_berthelot, ratios
 
-            value, before = view.panel.value, self.before(view, np.arange(len(view.panel)))
-            known = view.tested & view.measure_is(Measure.PRICE) & (value > 0) & (before > 0)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                ratio = np.where(known, value / before, np.nan)
-            size = np.maximum(value, before)
-            view.cache[key] = hidiroglou_berthelot(view.panel, ratio, size, self.fences, self.points, classes(view))
-        return cast("Outliers", view.cache[key])
+            known = view.tested & view.measure_is(Measure.PRICE)
+            moves = ratios(view.panel.value, view.base(self.over, days), known)
+            view.cache[key] = hidiroglou_berthelot(
+                view.cells(),
+                *moves,
+                self.fences,
+                self.points,
+                lambda: view.cells("class", classes(view)),
+                exact,
+            )
+        return cast("tuple[BoolArray, Outliers]", view.cache[key])
 
     def before(self, view: View, at: IntArray) -> FloatArray:
         base = view.base(self.over, whole_days(self.max_age))[at]
         return np.where(base >= 0, view.panel.value[base], np.nan)
 
     def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
-        return compare(sign(direction) * self.columns(view).score, ">", self.c * ease)
+        judged, found = self.columns(view, ease)
+        truth: Truth = judged.astype(np.int8) - np.int8(1)
+        truth[found.row] = compare(found.score, ">", self.c * ease, sign(direction))
+        return truth
 
     def measure(self, view: View, at: IntArray, direction: Direction) -> Measured:
-        found, before = self.columns(view), self.before(view, at)
+        found, before = self.columns(view)[1].at(at), self.before(view, at)
         return Measured(
             value=view.panel.value[at],
-            expected=before * found.ratio[at],
-            scale=found.spread[at],
-            score=found.score[at],
+            expected=before * found.ratio,
+            scale=found.spread,
+            score=found.score,
             threshold=np.full(len(at), sign(direction) * self.c),
-            limit=self.fence(found, at, view.panel.value[at], before, sign(direction)),
+            limit=self.fence(found, view.panel.value[at], before, sign(direction)),
             unit=texts("σ", at),
             window=texts(f"同日各监测点{WORDS[self.over]}的变动", at),
-            n_used=found.n_used[at],
+            n_used=found.n_used,
             comparison=texts(">", at),
             clause=worded(
                 "{}与同日{:.0f}个监测点的变动（中位{:+.1f}%）不一致，本点{:+.1f}%，偏离{:.1f}倍点间波幅（界限{:g}倍）",
                 WORDS[self.over],
-                found.n_used[at],
-                100 * (found.ratio[at] - 1),
+                found.n_used,
+                100 * (found.ratio - 1),
                 100 * (view.panel.value[at] / before - 1),
-                np.abs(found.score[at]),
+                np.abs(found.score),
                 self.c,
             ),
         )
 
-    def fence(self, found: Outliers, at: IntArray, value: FloatArray, before: FloatArray, side: int) -> FloatArray:
+    def fence(self, found: Outliers, value: FloatArray, before: FloatArray, side: int) -> FloatArray:
         """The value at which the quote would begin to be an outlier: by halving, since its size counts as well."""
-        spread = (found.lower if side < 0 else found.upper)[at]
+        spread = found.lower if side < 0 else found.upper
         floor = math.expm1(self.floor_percent / 100)
-        unit = found.size[at] / np.maximum(value, before)  # of sizes: 1, or what a pooled group's median makes it
-        near, far = np.zeros(len(at)), np.full(len(at), 20.0)  # log distance from the expected value
+        unit = found.size / np.maximum(value, before)  # of sizes: 1, or what a pooled group's median makes it
+        near, far = np.zeros(len(value)), np.full(len(value), 20.0)  # log distance from the expected value
         for _ in range(60):
             log = (near + far) / 2
-            tried = before * found.ratio[at] * np.exp(side * log)
+            tried = before * found.ratio * np.exp(side * log)
             weight = (unit * np.maximum(tried, before)) ** self.u
             effect = side * np.expm1(log) * weight
-            out = side * (effect - found.middle[at]) > self.c * np.maximum(spread, floor * weight)
+            out = side * (effect - found.middle) > self.c * np.maximum(spread, floor * weight)
             near, far = np.where(out, near, log), np.where(out, log, far)
-        edge: FloatArray = before * found.ratio[at] * np.exp(side * far)
+        edge: FloatArray = before * found.ratio * np.exp(side * far)
         return edge
 
 
@@ -186,41 +199,46 @@ class Apart(Condition):
     def columns(self, view: View) -> Dispersion:
         key = ("dispersion", self.points, self.window, self.least)
         if key not in view.cache:
-            from thresholds.kernels.crosssection import dispersion
+            from thresholds.kernels.dispersion import dispersion
 
             priced = view.tested & view.measure_is(Measure.PRICE)
-            view.cache[key] = dispersion(view.panel, priced, self.points, self.window, self.least)
+            view.cache[key] = dispersion(view.cells(), view.panel.value, priced, self.points, self.window, self.least)
         return cast("Dispersion", view.cache[key])
 
     def bound(self, view: View) -> FloatArray:
+        """float64[moments]"""
         return np.maximum(self.times, np.exp(self.value * self.columns(view).scale))
 
     def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
-        times = self.columns(view).times
+        from thresholds.kernels.cells import spread
+
+        found = self.columns(view)
         with np.errstate(divide="ignore"):
-            beyond = np.log(times) / np.log(np.maximum(self.bound(view), 1 + SLACK))
-        return growing(~np.isnan(times), compare(beyond, ">", ease), direction)
+            beyond = np.log(found.times) / np.log(np.maximum(self.bound(view), 1 + SLACK))
+        answer = growing(~np.isnan(found.times), compare(beyond, ">", ease), direction)
+        return spread(found.where, answer, found.keep, -1)
 
     def measure(self, view: View, at: IntArray, direction: Direction) -> Measured:
         found, before = self.columns(view), view.back(1)[at]
-        bound = self.bound(view)[at]
+        bound = found.at(self.bound(view), at)
+        times, points, n_used = (found.at(x, at) for x in (found.times, found.points, found.n_used))
         return Measured(
             value=view.panel.value[at],
             expected=np.where(before >= 0, view.panel.value[before], np.nan),
-            scale=found.scale[at],
-            score=found.times[at],
+            scale=found.at(found.scale, at),
+            score=times,
             threshold=bound,
             limit=np.full(len(at), np.nan),
             unit=texts("倍", at),
             window=texts(f"监测点之间的价差与前{self.window}日以内的中位数之比", at),
-            n_used=found.n_used[at],
+            n_used=np.nan_to_num(n_used).astype(np.int64),
             comparison=texts(">", at),
             clause=worded(
                 "当日{:.0f}个监测点之间的价差幅度{:.1f}%，为前{:.0f}日中位数的{:.1f}倍（界限{:.1f}倍）",
-                found.points[at],
-                100 * np.expm1(found.value[at]),
-                found.n_used[at],
-                found.times[at],
+                points,
+                100 * np.expm1(found.at(found.value, at)),
+                n_used,
+                times,
                 bound,
             ),
         )
@@ -256,29 +274,40 @@ class Diffusion(Condition):
 
     def moved(self, view: View) -> NDArray[np.int8]:
         """int8[n]: 1 rose, -1 fell, 0 neither; UNKNOWN where that is not known."""
-        change = view.change(self.over, whole_days(self.max_age))
-        up = compare(change, ">", self.percent / 100)
-        down = compare(-change, ">", self.percent / 100)
-        return np.where(view.tested & (up >= 0), up - down, UNKNOWN).astype(np.int8)
+        key = ("moved", self.over, whole_days(self.max_age), self.percent)
+        if key not in view.cache:
+            change = view.change(self.over, whole_days(self.max_age))
+            up = compare(change, ">", self.percent / 100)
+            moved = up - compare(change, ">", self.percent / 100, -1)
+            np.copyto(moved, UNKNOWN, where=~view.tested | (up < 0))
+            view.cache[key] = moved
+        return cast("NDArray[np.int8]", view.cache[key])
+
+    def cells(self, view: View) -> Cells:
+        return view.cells("class", classes(view)) if self.among == "class" else view.cells()
 
     def columns(self, view: View) -> tuple[FloatArray, IntArray]:
-        """float64[n] and int64[n]: the index (NaN: too few points) and the points behind it, that day so far."""
+        """float64 and int64 per moment: the index (NaN: too few points), and the points behind it that day so far."""
         key = ("diffusion", self.over, whole_days(self.max_age), self.percent, self.points, self.among)
         if key not in view.cache:
-            from thresholds.kernels.crosssection import diffusion
+            from thresholds.kernels.breadth import diffusion
 
-            group = classes(view) if self.among == "class" else view.panel.group
-            view.cache[key] = diffusion(view.panel, self.moved(view), group, self.points)
+            view.cache[key] = diffusion(self.cells(view), self.moved(view), self.points)
         return cast("tuple[FloatArray, IntArray]", view.cache[key])
 
     def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
+        from thresholds.kernels.cells import spread
+
         moved = self.moved(view)
-        found = compare(sign(direction) * self.columns(view)[0], self.op, self.share * ease)
-        own = np.where(moved == UNKNOWN, -1, found)
-        return np.where((moved != UNKNOWN) & (moved != sign(direction)), 0, own).astype(np.int8)
+        answer = compare(self.columns(view)[0], self.op, self.share * ease, sign(direction))
+        found = spread(self.cells(view), answer, moved == sign(direction), 0)
+        np.copyto(found, -1, where=moved == UNKNOWN)
+        return found
 
     def measure(self, view: View, at: IntArray, direction: Direction) -> Measured:
+        moment = self.cells(view).of_row[at]
         index, known = self.columns(view)
+        index, known = index[moment], known[moment]
         base = view.base(self.over, whole_days(self.max_age))[at]
         expected = np.where(base >= 0, view.panel.value[base], np.nan)
         more, less = ("下跌", "上涨") if direction is Direction.DOWN else ("上涨", "下跌")
@@ -286,17 +315,17 @@ class Diffusion(Condition):
             value=view.panel.value[at],
             expected=expected,
             scale=np.full(len(at), np.nan),
-            score=100 * index[at],
+            score=100 * index,
             threshold=np.full(len(at), 100 * sign(direction) * self.share),
             limit=expected * (1 + sign(direction) * self.percent / 100),
             unit=texts("个百分点", at),
             window=texts(f"{WORDS[self.over]}{more}与{less}面之差", at),
-            n_used=known[at],
+            n_used=known,
             comparison=texts(self.op, at),
             clause=worded(
                 f"{WORDS[self.over]}{more}面比{less}面高{{:.0f}}个百分点（共{{:.0f}}个报价，界限{{:g}}个百分点）",
-                np.abs(100 * index[at]),
-                known[at],
+                np.abs(100 * index),
+                known,
                 100 * self.share,
             ),
         )

@@ -18,6 +18,7 @@ from thresholds.panel import Panel
 from thresholds.records import Record
 
 if TYPE_CHECKING:
+    from thresholds.kernels.cells import Cells, Codes
     from thresholds.kernels.robust import RobustScores
 
 # The kernels are imported where they are used: numba behind them costs a third of a second at start, and checking a
@@ -83,6 +84,15 @@ class View:
             [(not wanted or bool(wanted & set(c.chain))) and not unwanted & set(c.chain) for c in self.classified],
             np.bool_,
         )
+
+    def cells(self, by: str = "group", code: Codes | None = None) -> Cells:
+        """The observations by group and day; or by `code`, int32[n_series], which `by` is the name of."""
+        key = ("cells", by)
+        if key not in self.cache:
+            from thresholds.kernels.cells import cells
+
+            self.cache[key] = cells(self.panel, code)
+        return cast("Cells", self.cache[key])
 
     def base(self, lag: Lag, tolerance: int | None) -> IntArray:
         """int64[n]: position of the observation compared with, -1 for none."""

@@ -12,8 +12,8 @@ import numpy as np
 from thresholds.catalogue import Catalogue, load_catalogue
 from thresholds.conditions import Condition, parse
 from thresholds.detect import Detection, detect
-from thresholds.model import Flag, Kind, Mark, Observation, ObservationBatch, SeriesKey
-from thresholds.panel import SHANGHAI, Panel
+from thresholds.model import Flag, FloatArray, Kind, Mark, Observation, ObservationBatch, SeriesKey
+from thresholds.panel import DAY, SHANGHAI, Panel
 from thresholds.plan import Pack, Plan, Policy, load_policy
 from thresholds.quality import gate
 from thresholds.view import View
@@ -60,6 +60,17 @@ def panel_of(observations: Sequence[Observation], mark: Mapping[int, Mark] | Non
     for place, bits in (mark or {}).items():
         marks[place] = bits
     return Panel.build(batch.keys, batch.areas, batch.series, batch.at, batch.value, marks)
+
+
+def table(values: FloatArray, items: list[str] | None = None, time: FloatArray | None = None) -> Panel:
+    """float64[days, points], NaN where a point did not report; all at midnight UTC unless `time` (seconds) says."""
+    days, points = values.shape
+    names = items or ["大米"] * points
+    keys = [SeriesKey(names[p], unit="元/500克", point=f"点{p}") for p in range(points)]
+    at = np.repeat(np.arange(days) * DAY, points).reshape(days, points) if time is None else time
+    series = np.tile(np.arange(points), days).reshape(days, points)
+    keep = ~np.isnan(values)
+    return Panel.build(keys, ["甲区"] * points, series[keep], at[keep].astype(np.int64), values[keep])
 
 
 @cache

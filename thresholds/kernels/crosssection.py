@@ -7,29 +7,27 @@ channel. Each moment of a day has its own cross-section, so the cost of a day is
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from math import nan
 
 import numpy as np
-from numpy.typing import NDArray
 
-from thresholds.kernels.cells import Cells, Codes, Days, cells
+from thresholds.kernels.cells import Cells, Places, longest
 from thresholds.kernels.charts import quantile_of
 from thresholds.kernels.jit import compiled, over_series
-from thresholds.kernels.robust import exchange, insert, robust_scores
+from thresholds.kernels.robust import exchange, insert
 from thresholds.model import BoolArray, FloatArray, IntArray
-from thresholds.panel import Panel
 
-SAME = 0.005
-"""Least dispersion that is told from none, in log: prices set alike everywhere are half a percent apart at most."""
-CALM = 0.1
-"""Least scale of the dispersion's own history, in log: a tenth more or less is never remarkable."""
+MANY = 32
+"""More reports than this at one moment are sorted together, fewer are put in their places one by one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outliers:
-    """Per observation (NaN: too few points, or no ratio).
+    """What was found at some rows of the panel, in order: one column each.
 
+    row     position in the panel
     score   distance of the effect from its median, in `spread`: Hidiroglou-Berthelot's C is its threshold
     ratio   median ratio of the cross-section
     middle  median effect
@@ -39,6 +37,7 @@ class Outliers:
     n_used  points in the cross-section
     """
 
+    row: IntArray
     score: FloatArray
     ratio: FloatArray
     middle: FloatArray
@@ -49,9 +48,29 @@ class Outliers:
     n_used: IntArray
 
     @classmethod
-    def empty(cls, n: int) -> Outliers:
-        score, ratio, middle, lower, upper, size, spread = np.full((7, n), nan)
-        return cls(score, ratio, middle, lower, upper, size, spread, np.zeros(n, np.int64))
+    def of(cls, row: IntArray, columns: FloatArray) -> Outliers:
+        """From float64[8, n] in the order of the fields."""
+        score, ratio, middle, lower, upper, size, spread, n_used = columns
+        return cls(row, score, ratio, middle, lower, upper, size, spread, n_used.astype(np.int64))
+
+    @property
+    def columns(self) -> FloatArray:
+        """float64[8, n] in the order of the fields."""
+        return np.array([getattr(self, f.name) for f in fields(self)[1:]])
+
+    def joined(self, other: Outliers) -> Outliers:
+        row = np.concatenate([self.row, other.row])
+        order = np.argsort(row)
+        return Outliers.of(row[order], np.concatenate([self.columns, other.columns], axis=1)[:, order])
+
+    def at(self, rows: IntArray) -> Outliers:
+        """The same at `rows`: NaN, and no points, where nothing was found."""
+        found = np.full((8, len(rows)), nan)
+        found[7] = 0
+        place = np.searchsorted(self.row, rows)
+        here = np.append(self.row, -1)[place] == rows
+        found[:, here] = self.columns[:, place[here]]
+        return Outliers.of(rows, found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,122 +92,237 @@ class Fences:
     leave_out: bool = True
 
 
+def ratios(value: FloatArray, base: IntArray, known: BoolArray) -> tuple[FloatArray, FloatArray]:
+    """float64[n] twice: of two positive prices, the observation's and that at `base` (-1: none), the ratio and the
+    greater; NaN elsewhere, and where not `known`."""
+    ratio, size = np.empty(len(value)), np.empty(len(value))
+    halves = np.array([0, len(value) // 2, len(value)])
+    over_series(halves, lambda a, b: scan_ratios(value, base, known, ratio, size, halves[a], halves[b]))
+    return ratio, size
+
+
+@compiled
+def scan_ratios(
+    value: FloatArray, base: IntArray, known: BoolArray, ratio: FloatArray, size: FloatArray, first: int, last: int
+) -> None:
+    for i in range(first, last):
+        ratio[i] = size[i] = np.nan
+        if known[i] and base[i] >= 0 and value[i] > 0.0 and value[base[i]] > 0.0:
+            ratio[i] = value[i] / value[base[i]]
+            size[i] = max(value[i], value[base[i]])
+
+
 def hidiroglou_berthelot(
-    panel: Panel, ratio: FloatArray, size: FloatArray, fences: Fences, least: int = 10, pool: Codes | None = None
-) -> Outliers:
+    where: Cells,
+    ratio: FloatArray,
+    size: FloatArray,
+    fences: Fences,
+    least: int = 10,
+    wide: Callable[[], Cells] | None = None,
+    exact_above: float = 0.0,
+) -> tuple[BoolArray, Outliers]:
     """Score the ratio of each observation against those of the other points of its group on its day.
 
+    where  cells of the groups of the panel
     ratio  float64[n], price over the price before, positive; NaN: not in the cross-section
     size   float64[n], the greater of the two prices
-    least  fewest points; a group with fewer is judged within its pool
-    pool   int32[n_series], the wider group of each series (its class), -1 for none
+    least  fewest points; a group with fewer is judged within its wider one
+    wide   gives the cells of the wider groups (classes); asked only where a group has too few points
+    exact_above   smaller scores need not be found
 
-    In a pool prices differ in kind, so the size there is that over the median of its own group so far.
+    Gives bool[n], whether each observation could be judged, and what was found. In a wider group prices differ in
+    kind, so the size there is that over the median of its own group so far.
     Source: Hidiroglou & Berthelot 1986; P10/P90 by Hidiroglou & Emond 2018; the absolute floor is this project's.
     """
-    n = len(panel)
-    found, centre = Outliers.empty(n), np.full(n, nan)
     known = np.isfinite(ratio) & (ratio > 0) & (size > 0)
-    judge(cells(panel, known), panel.time, ratio, size, fences, least, found, centre, pool is not None)
-    few = known & (found.n_used < least)
-    if pool is None or not few.any():
-        return found
-    small = np.unique(pool[panel.series[few]])
-    pooled = known & np.isin(pool[panel.series], small[small >= 0])
-    wide = Outliers.empty(n)
-    judge(cells(panel, pooled, pool), panel.time, ratio, size / centre, fences, least, wide, centre, False)
-    few &= pooled
-    return Outliers(*(np.where(few, getattr(wide, f.name), getattr(found, f.name)) for f in fields(Outliers)))
+    judged, found = judge(where, known, ratio, size, fences, least, exact_above)
+    few = known & ~judged
+    if wide is None or not few.any():
+        return judged, found
+    centre = centres(where, known, size)
+    pools = wide()
+    known &= pools.of_row >= 0
+    pooled, more = judge(pools, known, ratio, size / centre[where.of_row], fences, least, exact_above)
+    keep = few[more.row]
+    return judged | (few & pooled), found.joined(Outliers.of(more.row[keep], more.columns[:, keep]))
 
 
 def judge(
     where: Cells,
-    time: IntArray,
+    known: BoolArray,
     ratio: FloatArray,
     size: FloatArray,
     fences: Fences,
     least: int,
-    found: Outliers,
-    centre: FloatArray,
-    pooling: bool,
-) -> None:
-    """Fill `found`, and, if `pooling`, in `centre` the median size so far, at the rows of `where`."""
-    setting = np.array([fences.low, fences.high, fences.u, fences.a, np.expm1(fences.floor)])
-    out = (found.score, found.ratio, found.middle, found.lower, found.upper, found.size, found.spread)
+    exact_above: float,
+) -> tuple[BoolArray, Outliers]:
+    """Which rows are among enough points, and what is found in the moments that may hold a score so great."""
+    floor = float(np.expm1(fences.floor))
+    judged, look = np.zeros(len(known), np.bool_), np.zeros(where.n_moments, np.bool_)
+    sheet = (where.moment, where.cell, where.group, where.at, where.slot, known, ratio, size)
+    reach = exact_above * floor * (1.0 - 1e-6)
+    over_series(where.rows, lambda a, b: scan_ranges(*sheet, least, fences.u, reach, judged, look, a, b))
+    place = np.concatenate([[0], np.cumsum(np.where(look, np.diff(where.moment), 0))])
+    row, columns = np.full(place[-1], -1, np.int64), np.full((8, place[-1]), nan)
+    setting = np.array([fences.low, fences.high, fences.u, fences.a, floor])
     over_series(
-        where.start,
-        lambda a, b: scan_cells(
-            where.start, where.at, where.slot, time, ratio, size, setting, fences.leave_out, pooling, least, out,
-            centre, found.n_used, a, b,
-        ),
-    )  # fmt: skip
+        where.rows, lambda a, b: scan_effects(*sheet, setting, fences.leave_out, look, place, row, columns, a, b)
+    )
+    order = np.argsort(row)[np.count_nonzero(row < 0) :]
+    return judged, Outliers.of(row[order], columns[:, order])
 
 
 @compiled
-def scan_cells(
-    start: IntArray,
-    at: IntArray,
-    slot: IntArray,
-    time: IntArray,
+def scan_ranges(
+    moment: IntArray,
+    cell: IntArray,
+    group: IntArray,
+    at: Places,
+    slot: Places,
+    known: BoolArray,
+    ratio: FloatArray,
+    size: FloatArray,
+    least: int,
+    u: float,
+    reach: float,
+    judged: BoolArray,
+    look: BoolArray,
+    first: int,
+    last: int,
+) -> None:
+    """Say which rows are among enough points, and where a score may come to `reach` over the floor.
+
+    Effects are at most (highest / lowest ratio - 1) * weight, and the median one lies midway between one that is not
+    positive and one that is not negative: score * floor <= (highest / lowest - 1) * (1 + half the ratio of weights).
+    """
+    seen = np.zeros(longest(cell, moment, group[first], group[last]), np.bool_)
+    for c in range(group[first], group[last]):
+        seen[: moment[cell[c + 1]] - moment[cell[c]]] = False
+        count = 0
+        lowest, highest, small, large = np.inf, 0.0, np.inf, 0.0
+        for m in range(cell[c], cell[c + 1]):
+            some = False
+            for k in range(moment[m], moment[m + 1]):
+                p = at[k]
+                if not known[p]:
+                    continue
+                some = True
+                if not seen[slot[k]]:
+                    seen[slot[k]] = True
+                    count += 1
+                lowest, highest = min(lowest, ratio[p]), max(highest, ratio[p])
+                small, large = min(small, size[p]), max(large, size[p])
+            if count < least or not some:
+                continue
+            for k in range(moment[m], moment[m + 1]):
+                judged[at[k]] = known[at[k]]
+            most = highest / lowest - 1.0
+            if most * (1.0 + 0.5 * (large / small)) >= reach:
+                look[m] = most * (1.0 + 0.5 * (large / small) ** u) >= reach
+
+
+@compiled
+def scan_effects(
+    moment: IntArray,
+    cell: IntArray,
+    group: IntArray,
+    at: Places,
+    slot: Places,
+    known: BoolArray,
     ratio: FloatArray,
     size: FloatArray,
     setting: FloatArray,
     leave_out: bool,
-    pooling: bool,
-    least: int,
-    out: tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray],
-    centre: FloatArray,
-    n_used: IntArray,
+    look: BoolArray,
+    place: IntArray,
+    row: IntArray,
+    columns: FloatArray,
     first: int,
     last: int,
 ) -> None:
+    """Write what is found at the known rows of each moment to `look` at, from `place` of the moment on."""
     low, high, u, a, floor = setting[0], setting[1], setting[2], setting[3], setting[4]
-    score, median, middle, lower, upper, sizes, spread = out
-    for c in range(first, last):
-        members = np.empty(start[c + 1] - start[c], np.int64)
-        count = 0
-        i = start[c]
-        while i < start[c + 1]:
-            end = i
-            now = time[at[i]]
-            while end < start[c + 1] and time[at[end]] == now:  # all that came at this moment
-                members[slot[end]] = at[end]
-                count = max(count, slot[end] + 1)
-                end += 1
-            so_far = members[:count]
-            middle_size = float(np.median(size[so_far])) if pooling else np.nan
-            for k in range(i, end):
-                n_used[at[k]] = count
-                if pooling:
-                    centre[at[k]] = middle_size
-            if count < least:
-                i = end
+    members = np.empty(longest(cell, moment, group[first], group[last]), np.int64)  # by slot
+    number, so_far = members.copy(), members.copy()
+    for c in range(group[first], group[last]):
+        if place[cell[c]] == place[cell[c + 1]]:  # nothing to look at that day
+            continue
+        members[: moment[cell[c + 1]] - moment[cell[c]]] = -1
+        for m in range(cell[c], cell[c + 1]):
+            for k in range(moment[m], moment[m + 1]):
+                if known[at[k]]:
+                    members[slot[k]] = at[k]
+            if not look[m]:
                 continue
-            middle_ratio = float(np.median(ratio[so_far]))
-            weight = size[so_far] ** u
+            count = 0
+            for j in range(moment[m + 1] - moment[cell[c]]):
+                if members[j] >= 0:
+                    so_far[count] = members[j]
+                    number[j] = count
+                    count += 1
+            middle_ratio = float(np.median(ratio[so_far[:count]]))
+            weight = size[so_far[:count]] ** u
             effect = np.empty(count)
-            for k in range(count):
-                effect[k] = distance(ratio[so_far[k]], middle_ratio) * weight[k]
+            for j in range(count):
+                effect[j] = distance(ratio[so_far[j]], middle_ratio) * weight[j]
             ordered = np.sort(effect)
             usual = quantile_of(ordered, count, 0.5)
-            for k in range(i, end):
-                p = at[k]
-                e = effect[slot[k]]
+            n = place[m]
+            for k in range(moment[m], moment[m + 1]):
+                if not known[at[k]]:
+                    continue
+                e = effect[number[slot[k]]]
                 gone = int(np.searchsorted(ordered, e)) if leave_out else -1
                 below = max(usual - quantile_without(ordered, gone, low), abs(a * usual))
                 above = max(quantile_without(ordered, gone, high) - usual, abs(a * usual))
-                width = max(above if e > usual else below, floor * weight[slot[k]])
-                median[p] = middle_ratio
-                middle[p] = usual
-                lower[p] = below
-                upper[p] = above
-                sizes[p] = size[p]
-                spread[p] = width
+                width = max(above if e > usual else below, floor * weight[number[slot[k]]])
+                row[n] = at[k]
                 if width > 0.0:
-                    score[p] = (e - usual) / width
+                    columns[0, n] = (e - usual) / width
                 else:  # published form, all others alike: any difference is infinitely far
-                    score[p] = 0.0 if e == usual else np.copysign(np.inf, e - usual)
-            i = end
+                    columns[0, n] = 0.0 if e == usual else np.copysign(np.inf, e - usual)
+                columns[1, n] = middle_ratio
+                columns[2, n] = usual
+                columns[3, n] = below
+                columns[4, n] = above
+                columns[5, n] = size[at[k]]
+                columns[6, n] = width
+                columns[7, n] = count
+                n += 1
+
+
+def centres(where: Cells, known: BoolArray, size: FloatArray) -> FloatArray:
+    """float64[moments]: median size of the group's points that day so far; NaN where none is known."""
+    centre = np.full(where.n_moments, nan)
+    sheet = (where.moment, where.cell, where.group, where.at, where.slot, known, size)
+    over_series(where.rows, lambda a, b: scan_centres(*sheet, centre, a, b))
+    return centre
+
+
+@compiled
+def scan_centres(
+    moment: IntArray,
+    cell: IntArray,
+    group: IntArray,
+    at: Places,
+    slot: Places,
+    known: BoolArray,
+    size: FloatArray,
+    centre: FloatArray,
+    first: int,
+    last: int,
+) -> None:
+    ordered = np.empty(longest(cell, moment, group[first], group[last]))
+    held = ordered.copy()  # by slot
+    for c in range(group[first], group[last]):
+        begin = moment[cell[c]]
+        held[: moment[cell[c + 1]] - begin] = np.nan
+        count = 0
+        for m in range(cell[c], cell[c + 1]):
+            end = moment[m + 1]
+            count = take_in(moment[m], end, end - begin, at, slot, known, size, held, ordered, count)
+            if count > 0:
+                centre[m] = middle_of(ordered, count)
 
 
 @compiled
@@ -210,207 +344,48 @@ def quantile_without(ordered: FloatArray, gone: int, share: float) -> float:
     return float(bottom + (place - low) * (ordered[high + (high >= gone)] - bottom))
 
 
-@dataclass(frozen=True, slots=True)
-class Dispersion:
-    """Per observation: robust scale of log prices between the points of its group that day so far (NaN: too few),
-    how often it is the median of earlier days (`times`), the robust scale of its logarithm on them (`scale`), and of
-    how many points and earlier days each was made.
-    """
-
-    value: FloatArray
-    times: FloatArray
-    scale: FloatArray
-    points: IntArray
-    n_used: IntArray
-
-
-def dispersion(panel: Panel, usable: BoolArray, points: int = 5, window: int = 60, least: int = 20) -> Dispersion:
-    """How far the points of a group lie apart, against the group's own earlier days.
-
-    value = 1.4826 * MAD of log prices. It is compared on a log scale with the days before, each with what was known
-    at its end: log v - median, and the scale of `robust_scores`, floored at a tenth.
-
-    usable  bool[n], positive prices that may count
-    points  fewest points; a day with fewer is no part of the history either
-    window  days of history, `least` the fewest of them
-    """
-    n = len(panel)
-    result = Dispersion(*np.full((3, n), nan), *np.zeros((2, n), np.int64))
-    keep = usable & (panel.value > 0)
-    where = cells(panel, keep)
-    price = np.log(np.where(keep, panel.value, 1.0))
-    over_series(
-        where.start,
-        lambda a, b: scan_dispersion(
-            where.start, where.at, where.slot, panel.time, price, points, result.value, result.points, a, b
-        ),
-    )
-    seen = Days.of(panel, where, ~np.isnan(result.value))
-    log = np.log(np.maximum(result.value[seen.last], SAME))
-    scores = robust_scores(seen.start, log, seen.final, np.full(len(log), CALM), window, least)
-    result.scale[seen.at] = scores.scale[seen.moment]
-    result.times[seen.at] = np.exp(log - scores.median)[seen.moment]
-    result.n_used[seen.at] = scores.n_used[seen.moment]
-    return result
-
-
 @compiled
-def scan_dispersion(
-    start: IntArray,
-    at: IntArray,
-    slot: IntArray,
-    time: IntArray,
-    price: FloatArray,
-    points: int,
-    value: FloatArray,
-    counts: IntArray,
-    first: int,
-    last: int,
-) -> None:
-    for c in range(first, last):
-        members = np.empty(start[c + 1] - start[c], np.int64)
-        count = 0
-        i = start[c]
-        while i < start[c + 1]:
-            end = i
-            now = time[at[i]]
-            while end < start[c + 1] and time[at[end]] == now:
-                members[slot[end]] = at[end]
-                count = max(count, slot[end] + 1)
-                end += 1
-            apart = np.nan
-            if count >= points:
-                known = price[members[:count]]
-                apart = 1.4826 * float(np.median(np.abs(known - np.median(known))))
-            for k in range(i, end):
-                value[at[k]] = apart
-                counts[at[k]] = count
-            i = end
-
-
-def diffusion(panel: Panel, moved: NDArray[np.int8], group: Codes, points: int = 5) -> tuple[FloatArray, IntArray]:
-    """Per observation: share that rose less share that fell, -1 to 1 (NaN: too few), and of how many series.
-
-    moved  int8[n], 1 rose, -1 fell, 0 neither, anything else unknown
-    group  int32[n_series], what is counted together
-    points fewest series known that day so far
-    """
-    where = cells(panel, np.ones(len(panel), np.bool_), group)
-    index, counts = np.full(len(panel), nan), np.zeros(len(panel), np.int64)
-    over_series(
-        where.start,
-        lambda a, b: scan_diffusion(
-            where.start, where.at, where.slot, panel.time, moved, points, index, counts, a, b
-        ),
-    )
-    return index, counts
-
-
-@compiled
-def scan_diffusion(
-    start: IntArray,
-    at: IntArray,
-    slot: IntArray,
-    time: IntArray,
-    moved: NDArray[np.int8],
-    points: int,
-    index: FloatArray,
-    counts: IntArray,
-    first: int,
-    last: int,
-) -> None:
-    for c in range(first, last):
-        answer = np.full(start[c + 1] - start[c], 2, np.int8)
-        balance = 0
-        known = 0
-        i = start[c]
-        while i < start[c + 1]:
-            end = i
-            now = time[at[i]]
-            while end < start[c + 1] and time[at[end]] == now:
-                old, new = answer[slot[end]], moved[at[end]]
-                if -1 <= old <= 1:
-                    balance -= old
-                    known -= 1
-                if -1 <= new <= 1:
-                    balance += new
-                    known += 1
-                answer[slot[end]] = new
-                end += 1
-            for k in range(i, end):
-                counts[at[k]] = known
-                if known >= points:
-                    index[at[k]] = balance / known
-            i = end
-
-
-@dataclass(frozen=True, slots=True)
-class Usual:
-    """Per observation: what a share is compared with (NaN: too little history), and how many earlier days say so."""
-
-    bound: FloatArray
-    n_used: IntArray
-
-
-def usual_share(panel: Panel, share: FloatArray, quantile: float = 0.99, window: int = 250, least: int = 60) -> Usual:
-    """The `quantile` of a group's share on its earlier days, each with what was known at its end.
-
-    share  float64[n], of the group's points that day so far; NaN where it is not known
-    window days of history, `least` the fewest of them
-
-    Points of one town move together: were the share binomial, half of them moving at once would never happen, and it
-    happens every week (`binomial_tail`). So the share is compared with what it has been.
-    """
-    n = len(panel)
-    result = Usual(np.full(n, nan), np.zeros(n, np.int64))
-    known = ~np.isnan(share)
-    seen = Days.of(panel, cells(panel, known), known)
-    x = share[seen.last]
-    bound, used = np.full(len(x), nan), np.zeros(len(x), np.int64)
-    over_series(
-        seen.start, lambda a, b: scan_usual(seen.start, x, seen.final, quantile, window, least, bound, used, a, b)
-    )
-    result.bound[seen.at] = bound[seen.moment]
-    result.n_used[seen.at] = used[seen.moment]
-    return result
-
-
-@compiled
-def scan_usual(
-    start: IntArray,
+def take_in(
+    begin: int,
+    end: int,
+    slots: int,
+    at: Places,
+    slot: Places,
+    known: BoolArray,
     x: FloatArray,
-    final: BoolArray,
-    quantile: float,
-    window: int,
-    least: int,
-    bound: FloatArray,
-    n_used: IntArray,
-    first: int,
-    last: int,
-) -> None:
-    ring = np.empty(window)
-    ordered = np.empty(window)
-    for g in range(first, last):
-        kept = 0
-        for i in range(start[g], start[g + 1]):
-            count = min(kept, window)
-            n_used[i] = count
-            if count >= least:
-                bound[i] = quantile_of(ordered, count, quantile)
-            if final[i]:
-                if count == window:
-                    exchange(ordered, count, ring[kept % window], x[i])
-                else:
-                    insert(ordered, count + 1, x[i])
-                ring[kept % window] = x[i]
-                kept += 1
+    held: FloatArray,
+    ordered: FloatArray,
+    count: int,
+) -> int:
+    """Take rows of a moment into the values by slot, of which there are `slots`, and into the ordered ones.
 
-
-def binomial_tail(hits: IntArray, known: IntArray, rate: float) -> FloatArray:
-    """Chance of at least so many hits among `known` independent points that each hit at `rate`.
-
-    For comparison only: points are not independent, see `usual_share`.
+    Gives how many there are now.
     """
-    from scipy.special import bdtrc  # a tenth of a second: not at start
+    few = end - begin <= MANY
+    for k in range(begin, end):
+        p = at[k]
+        if not known[p]:
+            continue
+        if few and np.isnan(held[slot[k]]):
+            count += 1
+            insert(ordered, count, x[p])
+        elif few:
+            exchange(ordered, count, held[slot[k]], x[p])
+        held[slot[k]] = x[p]
+    if few:
+        return count
+    count = 0
+    for j in range(slots):
+        if not np.isnan(held[j]):
+            ordered[count] = held[j]
+            count += 1
+    ordered[:count] = np.sort(ordered[:count])
+    return count
 
-    return np.where(hits > 0, bdtrc(np.maximum(hits - 1, 0), known, rate), 1.0)
+
+@compiled
+def middle_of(ordered: FloatArray, count: int) -> float:
+    """Median of the ordered values, of which there are `count`."""
+    if count % 2 == 1:
+        return float(ordered[count // 2])
+    return float(0.5 * (ordered[count // 2 - 1] + ordered[count // 2]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from thresholds.kernels.cells import Codes, cells
+from thresholds.kernels.cells import Codes, Places, cells, longest
 from thresholds.kernels.jit import compiled, over_series
 from thresholds.model import IntArray
 from thresholds.panel import Panel
@@ -19,26 +19,21 @@ def reach(panel: Panel, truth: NDArray[np.int8], pool: Codes, label: Codes) -> I
     label  int32[n_series], what is counted: number of the area or of the item, from 0
     """
     found = np.zeros(len(panel), np.int64)
-    where = cells(panel, pool[panel.series] >= 0, pool)
-    if not len(where.at):
-        return found
-    of_row = label[panel.series[where.at]]
-    over_series(
-        where.start,
-        lambda a, b: scan_reach(
-            where.start, where.at, where.slot, panel.time, truth, of_row, int(label.max()) + 1, found, a, b
-        ),
-    )
+    where = cells(panel, pool)
+    sheet = (where.moment, where.cell, where.group, where.at, where.slot, truth, panel.series, label)
+    over_series(where.rows, lambda a, b: scan_reach(*sheet, int(label.max()) + 1, found, a, b))
     return found
 
 
 @compiled
 def scan_reach(
-    start: IntArray,
-    at: IntArray,
-    slot: IntArray,
-    time: IntArray,
+    moment: IntArray,
+    cell: IntArray,
+    group: IntArray,
+    at: Places,
+    slot: Places,
     truth: NDArray[np.int8],
+    series: Places,
     label: Codes,
     n_labels: int,
     found: IntArray,
@@ -46,26 +41,23 @@ def scan_reach(
     last: int,
 ) -> None:
     count = np.zeros(n_labels, np.int64)  # series of each label that are true now
-    for c in range(first, last):
-        begin, end = start[c], start[c + 1]
-        true = np.zeros(end - begin, np.bool_)  # by slot
+    true = np.zeros(longest(cell, moment, group[first], group[last]), np.bool_)  # by slot
+    for c in range(group[first], group[last]):
+        begin, end = moment[cell[c]], moment[cell[c + 1]]
+        true[: end - begin] = False
         labels = 0
-        a = begin
-        while a < end:
-            b = a
-            while b < end and time[at[b]] == time[at[a]]:
-                now = truth[at[b]] == 1
-                k = label[b]
-                if now and not true[slot[b]]:
+        for m in range(cell[c], cell[c + 1]):
+            for a in range(moment[m], moment[m + 1]):
+                now = truth[at[a]] == 1
+                k = label[series[at[a]]]
+                if now and not true[slot[a]]:
                     count[k] += 1
                     labels += count[k] == 1
-                elif true[slot[b]] and not now:
+                elif true[slot[a]] and not now:
                     count[k] -= 1
                     labels -= count[k] == 0
-                true[slot[b]] = now
-                b += 1
-            for i in range(a, b):
-                found[at[i]] = labels
-            a = b
-        for i in range(begin, end):
-            count[label[i]] = 0
+                true[slot[a]] = now
+            for a in range(moment[m], moment[m + 1]):
+                found[at[a]] = labels
+        for a in range(begin, end):
+            count[label[series[at[a]]]] = 0

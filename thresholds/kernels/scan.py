@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from thresholds.kernels.jit import compiled, over_series
 from thresholds.model import BoolArray, IntArray
-from thresholds.panel import Panel
 
 
 def run_length(start: IntArray, hit: BoolArray, tested: BoolArray) -> NDArray[np.int32]:
@@ -30,26 +29,6 @@ def scan_runs(
             if tested[i]:
                 length = length + 1 if hit[i] else 0
                 run[i] = length
-
-
-def shares(panel: Panel, truth: NDArray[np.int8]) -> tuple[IntArray, IntArray]:
-    """int64[n] twice: of the series of its group, how many are true and how many are known on that day so far.
-
-    Each series counts once, with its newest answer of the day up to the time of the observation: what comes later
-    on the same day is not known yet.
-    """
-    n = len(truth)
-    true, known = (truth == 1).astype(np.int64), (truth >= 0).astype(np.int64)
-    again = np.zeros(n, np.bool_)  # the series has been counted on this day
-    again[1:] = (np.diff(panel.series) == 0) & (np.diff(panel.day) == 0)
-    gains = []
-    for answer in (true, known):
-        before = np.zeros(n, np.int64)
-        before[1:] = answer[:-1]
-        gains.append(answer - np.where(again, before, 0))
-    cell = (panel.group[panel.series].astype(np.int64) << 32) + panel.day
-    hits, answered = so_far(cell, panel.time, *gains)
-    return hits, answered
 
 
 def so_far(cell: IntArray, time: IntArray, *gains: IntArray) -> list[IntArray]:
