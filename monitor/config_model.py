@@ -62,9 +62,9 @@ class Detection(Settings):
     catalogues: tuple[str, ...] = ()
     """further catalogue files, relative to the configuration file; what they say wins over the shipped one"""
     enable: tuple[str, ...] = ()
-    """ids of rule packs that are switched on although they ship switched off"""
+    """ids of rule packs, or of single rules, that are switched on although they ship switched off"""
     disable: tuple[str, ...] = ()
-    """ids of rule packs that are switched off although they ship switched on"""
+    """ids of rule packs, or of single rules, that are switched off although they ship switched on"""
     history: Duration = timedelta(days=5 * 365)
     """how much history is held in memory for evaluation"""
     every: Duration = timedelta(seconds=30)

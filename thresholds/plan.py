@@ -8,7 +8,7 @@ an installation adds its own folders. See docs/plans.md.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import pairwise
@@ -21,7 +21,7 @@ from thresholds.catalogue import Catalogue, catalogue_of, read_catalogues
 from thresholds.conditions_recorded import rests_on_decision
 from thresholds.kinds import AnyCondition
 from thresholds.model import NO_GRADE, Direction, Grade
-from thresholds.records import Record
+from thresholds.records import Record, RecordsFile, problems
 from thresholds.settings import Fault, Settings, TextFile, load, parse_toml, read_text, validate
 
 Mark = Literal["S", "S2", "M-high", "M-med", "M-low", "P"]
@@ -206,6 +206,8 @@ class Loaded:
     digest: hashlib._Hash
     files: dict[str, str]
     """by id of a pack: the file it was read from"""
+    recorded: list[tuple[str, RecordsFile]] = field(default_factory=list)
+    """with the name of the file"""
 
 
 def load_policy(
@@ -264,6 +266,8 @@ def policy_of(
     for pack in packs:
         check_ranks(pack, loaded.files[pack.id], chosen.values(), loaded.faults)
     check_rule_ids(loaded.packs, loaded.files, loaded.faults)
+    for name, recorded in loaded.recorded:
+        loaded.faults.extend(check_records(name, recorded, catalogue))
     if loaded.faults or catalogue is None:
         return None, sorted(set(loaded.faults))
     for file in texts.catalogues:
@@ -271,7 +275,8 @@ def policy_of(
     on = [(p.id, [r.id for r in p.rules]) for p in packs]
     loaded.digest.update(repr((sorted(p.id for p in chosen.values()), on)).encode())
     kept = replace(texts, packs=(*(p.id for p in packs), *(r.id for p in packs for r in p.rules)))
-    return Policy(catalogue, chosen, packs, loaded.digest.hexdigest()[:12], kept), []
+    records = tuple(one for _, recorded in loaded.recorded for one in recorded.as_records())
+    return Policy(catalogue, chosen, packs, loaded.digest.hexdigest()[:12], kept, records), []
 
 
 def with_one_pack(policy: Policy, path: Path) -> tuple[Policy | None, list[Fault]]:
@@ -306,8 +311,13 @@ def read_policy_file(file: TextFile, into: Loaded) -> None:
         add_once(into.packs, pack, file.name, into.faults)
         if pack is not None:
             into.files[pack.id] = file.name
+    elif kind == "records":
+        recorded, wrong = validate(RecordsFile, tables, file.name)
+        if recorded is not None:
+            into.recorded.append((file.name, recorded))
     else:
-        wrong = [Fault(file.name, "kind", f"{kind!r} is not a kind of policy file", 'Use "plan" or "rules"')]
+        remedy = 'Use "plan", "rules" or "records"'
+        wrong = [Fault(file.name, "kind", f"{kind!r} is not a kind of policy file", remedy)]
     into.faults.extend(wrong)
 
 
@@ -321,6 +331,13 @@ def add_once(
             Fault(name, "id", f"the id {one.id!r} is used by another file", "Give each file an id of its own")
         )
     known[one.id] = one  # type: ignore[assignment]  # each dict is filled with one of the two kinds only
+
+
+def check_records(name: str, recorded: RecordsFile, catalogue: Catalogue | None) -> Iterator[Fault]:
+    """What the law and the catalogue do not know."""
+    for i, one in enumerate(recorded.as_records(), 1):
+        for key, wrong in problems(one, None if catalogue is None else catalogue.classes).items():
+            yield Fault(name, f"records[{i}].{key}", wrong.en, "Correct it")
 
 
 def choose_plans(loaded: Loaded, wanted: Sequence[str], shown: str) -> dict[str, Plan]:

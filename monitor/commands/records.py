@@ -35,7 +35,7 @@ def main(options: argparse.Namespace) -> int:
         except records.RecordNotFound:
             raise UserError(f"there is no record {options.id!r}; `monitor records list --all` shows them") from None
         except records.RecordError as error:
-            faults = "".join(f"\n  {field}: {fault}" for field, fault in error.faults.items())
+            faults = "".join(f"\n  {field}: {fault.en}" for field, fault in error.faults.items())
             raise UserError(f"this cannot be recorded{faults}") from error
     return 0
 

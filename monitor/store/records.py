@@ -19,7 +19,7 @@ from monitor.schema import series
 from monitor.store.database import Database
 from monitor.store.text import is_storable, moment, seconds
 from thresholds.catalogue import folded
-from thresholds.records import Record, problems
+from thresholds.records import Record, Wrong, problems
 
 NAME_LENGTH, NOTE_LENGTH, MOST_NAMES = 200, 2000, 500
 
@@ -27,8 +27,8 @@ NAME_LENGTH, NOTE_LENGTH, MOST_NAMES = 200, 2000, 500
 class RecordError(Exception):
     """A record that cannot be stored; `faults` says what is wrong by field."""
 
-    def __init__(self, faults: dict[str, str]) -> None:
-        super().__init__("；".join(f"{field}：{fault}" for field, fault in faults.items()))
+    def __init__(self, faults: dict[str, Wrong]) -> None:
+        super().__init__("; ".join(f"{field}: {fault.en}" for field, fault in faults.items()))
         self.faults = faults
 
 
@@ -162,12 +162,17 @@ def check(one: Record, note: str, classes: Collection[str] | None) -> None:
     for field in ("measure", "issuer", "document"):
         text = getattr(one, field)
         if len(text) > NAME_LENGTH or not is_storable(text):
-            faults.setdefault(field, f"最多{NAME_LENGTH}个字，不能含有控制字符")
+            faults.setdefault(field, too_long(NAME_LENGTH))
     for field in ("items", "classes", "areas"):
         texts = getattr(one, field)
         if len(texts) > MOST_NAMES or any(len(t) > NAME_LENGTH or not t.strip() or not is_storable(t) for t in texts):
-            faults.setdefault(field, f"最多{MOST_NAMES}个名称，每个1至{NAME_LENGTH}个字")
+            en = f"at most {MOST_NAMES} names of 1 to {NAME_LENGTH} characters"
+            faults.setdefault(field, Wrong(f"最多{MOST_NAMES}个名称，每个1至{NAME_LENGTH}个字", en))
     if len(note) > NOTE_LENGTH or not is_storable(note):
-        faults["note"] = f"最多{NOTE_LENGTH}个字，不能含有控制字符"
+        faults["note"] = too_long(NOTE_LENGTH)
     if faults:
         raise RecordError(faults)
+
+
+def too_long(most: int) -> Wrong:
+    return Wrong(f"最多{most}个字，不能含有控制字符", f"at most {most} characters, none of them NUL")

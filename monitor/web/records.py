@@ -173,5 +173,5 @@ def unknown(id: str) -> Problem:
 
 def refused(error: store.RecordError) -> Exception:
     return invalid(
-        [{"loc": ("body", field), "type": "value_error", "msg": fault} for field, fault in error.faults.items()]
+        [{"loc": ("body", field), "type": "value_error", "msg": fault.zh} for field, fault in error.faults.items()]
     )

@@ -60,9 +60,11 @@ def test_what_cannot_be_recorded_is_said_by_field(folder: Path) -> None:
         "--start",
         "2026-03-01",
     )
-    assert "issuer: 价格紧急措施只能由国务院依法实行" in refused(folder, *powerless, "--class", "粮")
-    assert "classes: 目录中没有品类“粮食”" in refused(folder, *ADD, "--start", "2026-03-01", "--class", "粮食")
-    assert "items: 缺少范围" in refused(folder, *ADD, "--start", "2026-03-01")
+    assert "issuer: only 国务院 may take the measure 紧急" in refused(folder, *powerless, "--class", "粮")
+    assert "classes: the class '粮食' is not in the catalogue" in refused(
+        folder, *ADD, "--start", "2026-03-01", "--class", "粮食"
+    )
+    assert "items: the scope is missing" in refused(folder, *ADD, "--start", "2026-03-01")
     assert "is not a time" in refused(folder, *ADD, "--start", "昨天", "--class", "粮")
     assert "there is no record 'x'" in refused(folder, "records", "lift", "x", "--end", "2026-03-01")
     assert good(folder, "records", "list", "--all") == ""

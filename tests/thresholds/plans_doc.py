@@ -12,6 +12,8 @@ from tests.monitor.configuration_doc import default_of, descriptions, type_of
 from thresholds.catalogue import CatalogueFile, Entry, ItemClass, Units
 from thresholds.conditions import KINDS
 from thresholds.plan import Pack, Plan, PlanGrade, Rule, Source
+from thresholds.records import Entry as RecordEntry
+from thresholds.records import RecordsFile
 
 PAGE = Path(__file__).parents[2] / "docs" / "plans.md"
 BLOCK = re.compile(r"<!-- keys: (?P<name>[\w.]+) -->\n(?P<body>.*?)<!-- end -->", re.DOTALL)
@@ -78,6 +80,7 @@ MEANING = {
     "not.of": "the condition; `{ not = { … } }` for short",
     "reach.of": "the condition that must hold there",
     "m_of_n.of": "the condition that is counted",
+    "records.records": "what is recorded",
     "catalogue.version": "of the text",
     "catalogue.classes": "classes of items",
     "catalogue.items": "which items belong to them",
@@ -107,7 +110,8 @@ def sections() -> dict[str, type[BaseModel]]:
         "entry": Entry,
         "units": Units,
     }
-    return files | dict(KINDS) | catalogue
+    recorded: dict[str, type[BaseModel]] = {"records": RecordsFile, "record": RecordEntry}
+    return files | dict(KINDS) | recorded | catalogue
 
 
 def rows() -> Iterator[tuple[str, str, str]]:

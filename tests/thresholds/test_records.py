@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from tests.thresholds.build import at, condition, found, quotes, seconds, shipped, shipped_catalogue, view_of
 from thresholds.conditions_recorded import rests_on_decision
 from thresholds.model import Direction, Flag, Kind, Observation, SeriesKey
+from thresholds.plan import load_policy
 from thresholds.records import Record, problems
 
 UP = Direction.UP
@@ -179,3 +181,29 @@ def test_later_data_changes_no_answer() -> None:
     empty = view_of(view_of(rows).panel.only(np.zeros(8, np.bool_)))
     empty.records = (BASE,)
     assert len(condition(kind="recorded").truth(empty, UP)) == 0
+
+
+RECORDS = """
+kind = "records"
+id = "own"
+[[records]]
+record = "decision"
+measure = "干预"
+issuer = "省政府"
+document = "某政发〔2026〕1号"
+start = 2026-01-04
+end = 2026-01-07T00:00:00
+classes = ["粮"]
+"""
+
+
+def test_records_in_a_file_count_in_replay(tmp_path: Path) -> None:
+    """A date is local midnight, a time without offset a local one; another file is another policy."""
+    (tmp_path / "records.toml").write_text(RECORDS, "utf-8")
+    policy, faults = load_policy([tmp_path])
+    assert policy is not None, faults
+    (one,) = policy.records
+    assert (one.start, one.end) == (seconds(3), seconds(6))
+    (flag,) = found(quotes([3.0] * 12), policy).flags
+    assert (flag.peak_grade.label, flag.first_flagged, flag.last_hit) == ("II", at(3), at(5))
+    assert policy.version != shipped().version
