@@ -27,7 +27,7 @@ from monitor.store.batches import (
     stored_answer,
 )
 from monitor.store.bulk import NO_ROWS, Rows, joined
-from monitor.store.database import Database
+from monitor.store.database import Database, insert_into
 from monitor.store.revisions import Decision, Outcome, Outcomes, Sorted, decide, sort_batch
 from monitor.store.text import is_storable, moment, seconds, storable
 from thresholds.model import IntArray, Mark, ObservationBatch, Reject, SeriesKey
@@ -112,7 +112,7 @@ def _series_ids(
         past = [
             {"series_id": one.id, "batch_id": batch_id, "area": one.area, "source": one.source} for one, _ in changed
         ]
-        connection.execute(insert(series_past), past)
+        connection.execute(insert_into(connection, series_past).on_conflict_do_nothing(), past)
         connection.execute(
             update(series)
             .where(series.c.id == bindparam("series_id"))

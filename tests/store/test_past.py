@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from threading import Thread
 
+import numpy as np
 import pytest
 from sqlalchemy import select, text
 
@@ -83,6 +85,19 @@ def test_areas_and_values_are_read_as_they_were_at_each_revision(flagged: Databa
     ]
     with flagged.connect() as connection:
         assert len(connection.execute(select(series_past)).all()) == 2, "the same again is no change"
+
+
+def test_a_batch_may_name_a_series_twice(db: Database) -> None:
+    """With two areas: the last one counts, and what was before the batch is kept."""
+    add(db, batch((1, 2.0), area="南区"), source="s", name="a", now=NOW)
+    two = batch((2, 2.0), (3, 2.0), area="北区")
+    twice = replace(
+        two, keys=[CABBAGE, CABBAGE], areas=["北区", "东区"], sources=["", ""], series=np.array([0, 1], np.int64)
+    )
+    add(db, twice, source="s", name="b", now=NOW)
+    with db.snapshot() as connection:
+        assert list(series_at(connection, DataRevision(1, 0)).areas) == ["南区"]
+        assert list(series_at(connection, DataRevision(2, 0)).areas) == ["东区"]
 
 
 def test_nothing_is_there_before_the_first_batch(flagged: Database) -> None:
