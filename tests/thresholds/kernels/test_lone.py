@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.thresholds.build import panel_of, quotes
+from thresholds.kernels.cells import cells
 from thresholds.kernels.crosssection import Fences, hidiroglou_berthelot
 from thresholds.kernels.lone import BEYOND_MANY, LEAST, C, company, jumps, lone, newest
 from thresholds.model import FloatArray, Observation
@@ -57,7 +58,8 @@ def by_definition(panel: Panel, at: int) -> bool:
     ratio, size = np.full(len(panel), np.nan), np.ones(len(panel))
     ratio[rows] = np.exp(step)
     size[rows] = np.maximum(panel.value[rows], panel.value[rows - 1])
-    return bool(abs(hidiroglou_berthelot(panel, ratio, size, Fences()).score[at]) > C and away > BEYOND_MANY * most)
+    _, found = hidiroglou_berthelot(cells(panel), ratio, size, Fences())
+    return bool(abs(found.at(np.array([at])).score[0]) > C and away > BEYOND_MANY * most)
 
 
 @pytest.mark.parametrize("points", [4, 5, 7, 9, 10, 14, 30])
