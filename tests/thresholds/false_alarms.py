@@ -83,6 +83,17 @@ RULES: dict[str, tuple[dict[str, Any], bool, str]] = {
         False,
         "point",
     ),
+    "`m_of_n` 3 of 5 of `change` previous > 5 %": (
+        {"kind": "m_of_n", "m": 3, "n": 5, "of": {"kind": "change", "over": "previous", "percent": 5}},
+        False,
+        "point",
+    ),
+    "`staying` 1w > 30 %": ({"kind": "staying", "over": "1w", "percent": 30}, False, "point"),
+    "`reach` 2 of 200 items of `change` 1w >= 30 %": (
+        {"kind": "reach", "count": "items", "of": {"kind": "change", "over": "1w", "op": ">=", "percent": 30}},
+        False,
+        "point",
+    ),
     "`breadth` 2 of 4 of `change` previous > 5 %": (
         {"kind": "breadth", "at_least": 2, "of": {"kind": "change", "over": "previous", "percent": 5}},
         True,

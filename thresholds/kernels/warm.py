@@ -25,6 +25,7 @@ TABLES: tuple[dict[str, object], ...] = (
     {"kind": "dispersion"},
     {"kind": "diffusion", "share": 0.5},
     {"kind": "reach", "of": {"kind": "level", "above": 3.0}},
+    {"kind": "staying", "over": "previous", "percent": 1},
     {"kind": "breadth", "of": {"kind": "level", "above": 3.0}, "unusual": 0.99},
 )
 """Conditions whose kernels the shipped rules do not reach."""
