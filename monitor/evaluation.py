@@ -136,7 +136,9 @@ class Evaluation:
             news = {item: min(marks[p].since_at for p in places) for item, places in by_item.items()}
             groups = list(together)
             passed: list[frozenset[str]] = []
-            if not self.policy.records:  # what people recorded counts whatever prices do
+            first = min(news.values(), default=0)
+            if all(r.end is not None and r.end <= first for r in self.policy.records):
+                # what people recorded counts whatever prices do, as long as it holds
                 groups, passed = self.passing.split(groups, self.memory, news)
             self.pass_over([marks[p] for group in passed for item in group for p in by_item.get(item, ())], now)
             for some in batches(groups, ITEMS_AT_ONCE):

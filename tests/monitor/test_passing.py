@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from monitor.evaluation import Evaluation
+from monitor.store import records
 from monitor.store.database import Database
 from monitor.store.dirty import waiting
 from monitor.store.flags import FlagFilter, list_flags
@@ -18,6 +19,7 @@ from tests.monitor.test_evaluation import NOW, evaluation_of, store
 from thresholds import detect as core
 from thresholds.model import Observation, SeriesKey
 from thresholds.panel import Panel
+from thresholds.records import Record
 
 FIRST = NOW - timedelta(days=400)
 ITEMS = ("大米", "面粉", "大白菜")
@@ -136,3 +138,24 @@ def test_the_flags_are_those_of_the_whole_history(
     assert len(panel) == len(every)
     whole = core.detect(panel, one.policy, NOW, silence=False).flags
     assert {f.id: (f.end, f.peak, f.reason) for f in stored} == {f.id: (f.end, f.peak, f.reason) for f in whole}
+
+
+def test_what_is_recorded_counts_while_it_holds_and_no_longer(
+    evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A decision in force: calm days are evaluated, and its flag stands; when it is lifted and its flag over, calm
+    days are passed over again."""
+    begin, end = FIRST + timedelta(days=60), FIRST + timedelta(days=64)
+    decision = Record("", "decision", "干预", "省政府", "1号", int(begin.timestamp()), None, classes=("粮",))
+    made = records.add(evaluation.db, decision, "", "值班员甲", NOW)
+    for n in range(60, 65):
+        assert run(evaluation, monkeypatch, calm(n)) == set(ITEMS)
+    records.lift(evaluation.db, made.record.id, end, "", "值班员甲", NOW)
+    run(evaluation, monkeypatch, calm(65))
+    flags = [record.flag for record in list_flags(evaluation.db, FlagFilter(), limit=10)]
+    assert {(f.item, f.peak_grade.label) for f in flags} == {("大米", "II"), ("面粉", "II")}
+    assert {f.last_hit for f in flags} == {FIRST + timedelta(days=63)}
+    for n in range(66, 70):
+        looked = run(evaluation, monkeypatch, calm(n))
+    assert looked == set()
+    assert all(record.flag.end is not None for record in list_flags(evaluation.db, FlagFilter(), limit=10))
