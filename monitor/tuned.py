@@ -68,7 +68,7 @@ def write(out: Path, result: Result, listed: EventList | None) -> None:
         save(out / "tune-events.csv", *event_rows(result))
     dots = [
         [Dot(label(t.value), t.load, t.outcome.recall, t.own) for t in some if t.load is not None]
-        for some in (result.tried, result.percent)
+        for some in (result.tried, telling(result.percent))
     ]
     draw(out / "tune.png", result.rule.title, f"{result.rule.id}: {result.places[0].name}", dots[0], dots[1])
 

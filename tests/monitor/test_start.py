@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-HEAVY = ("numba", "pandas", "scipy", "statsmodels", "psycopg", "python_calamine", "tqdm")
+HEAVY = ("numba", "pandas", "scipy", "statsmodels", "psycopg", "python_calamine", "tqdm", "matplotlib")
 
 
 def test_starting_the_daemon_loads_no_heavy_library() -> None:

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -217,11 +218,14 @@ def test_without_a_chinese_font_the_picture_is_in_english(tmp_path: Path, monkey
         drawn.append(message)
 
     monkeypatch.setattr("warnings.warn", missing)
-    dots = [trade_off.Dot("10", 2.0, 0.5), trade_off.Dot("20", 1.0, 0.25, own=True)]
-    trade_off.draw(tmp_path / "here.png", "一次上涨超过20%", "mine/rise: when.percent", dots, dots)
+    dots = [trade_off.Dot("10", 2.0, 0.5), trade_off.Dot("旬", 1.0, 0.25, own=True)]
+    counted = [replace(dot, recall=None) for dot in dots]
+    for here in (dots, counted):
+        trade_off.draw(tmp_path / "here.png", "一次$上涨$超过20%", "mine/$rise$: when.percent", here, here)
     monkeypatch.setattr(trade_off, "FAMILIES", ("DejaVu Sans",))
     assert trade_off.chinese_font("价") is None
-    trade_off.draw(tmp_path / "english.png", "一次上涨超过20%", "mine/上涨: when.percent", dots, dots)
+    for here in (dots, counted):
+        trade_off.draw(tmp_path / "english.png", "一次上涨超过20%", "mine/$上涨$: when.percent", here, here)
     assert not [text for text in drawn if "Glyph" in str(text)]
     assert picture(tmp_path / "english.png")[2] > 20
 
@@ -292,6 +296,17 @@ def test_one_of_several_thresholds_is_named_by_its_place(folder: Path) -> None:
     tune("--rule", "mine/rise", "--vary", "hold_days=1,400", rules="several.toml")
     flags = column(table(folder), "flags")
     assert int(flags[0]) >= int(flags[1])
+
+
+@pytest.mark.parametrize("loads", [(0.0, 0.3, 7.0), (0.3, 0.31), (0.0, 0.0), (0.002, 40.0)])
+def test_every_dot_is_within_the_picture(loads: Sequence[float]) -> None:
+    """Whatever the loads; and there are figures along the axis."""
+    dots = [trade_off.Dot(f"{n}", load, 0.5) for n, load in enumerate(loads)]
+    (axes,) = trade_off.picture("上涨", "mine/rise", dots, dots[:1]).axes
+    low, high = axes.get_xlim()
+    assert low < min(loads)
+    assert high > max(loads)
+    assert len([x for x in axes.get_xticks() if low <= x <= high]) > 1
 
 
 def test_an_event_at_a_point_needs_a_flag_there_or_of_several_points(folder: Path) -> None:
