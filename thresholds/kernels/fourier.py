@@ -78,12 +78,15 @@ N, WIDTH, RANK, RSS = 0, 1, 2, 3
 class Row(NamedTuple):
     """One value as judged: its regressors, the inverse times these, and `INSIDE`, `REACH`, `MISS`, `PREDICTED`.
 
+    ones       int64[2], which of the festival windows and which of the weekdays is one, -1 for none: all others are
+               zero, so that most of the work is done on the first regressors alone
     INSIDE     1 where the fit can say something about it
     REACH      x' (X'X)^-1 x
     MISS       y - predicted
     """
 
     x: FloatArray
+    ones: IntArray
     turned: FloatArray
     number: FloatArray
 
@@ -166,8 +169,11 @@ def scan_fourier(
     full = plain + 6
     sums = Sums(np.zeros((blocks, full, full + 1)), np.zeros((blocks, 4), np.int64), np.zeros(blocks, np.int64))
     fit = Fit(np.zeros((full, full)), np.zeros(full), np.zeros((full, full)), np.zeros(full, np.bool_), np.zeros(4))
-    tested = Row(np.zeros(full), np.zeros(full), np.zeros(4))
-    held = Row(np.zeros(full), np.zeros(full), np.zeros(4))  # the day's value: no baseline before the day is over
+    none = np.full(2, -1)
+    tested = Row(np.zeros(full), none.copy(), np.zeros(full), np.zeros(4))
+    held = Row(
+        np.zeros(full), none, np.zeros(full), np.zeros(4)
+    )  # the day's value: no baseline before the day is over
     for s in range(first, last):
         waiting, block, newest, ready = -1, NEVER, NEVER, False
         oldest, origin, level, settled, n = start[s], 0, 0.0, UNKNOWN, 0
@@ -176,7 +182,8 @@ def scan_fourier(
             if fresh[i]:
                 waiting, block, newest, ready = -1, NEVER, NEVER, False
             if waiting >= 0 and now > day[waiting]:
-                record(sums, held, block % blocks, int(day[waiting]), newest, y[waiting] - level)
+                record(sums, held, plain - shape.festival, block % blocks, int(day[waiting]), newest,
+                       y[waiting] - level)  # fmt: skip
                 newest = int(day[waiting])
                 n += 1
                 ready = ready and learn(fit, held)
@@ -194,7 +201,7 @@ def scan_fourier(
                 settled = cadence(sums.counts, block % blocks)
                 ready = False
             n_used[i] = n
-            regressors(tested.x, now, origin, shape)
+            regressors(tested, now, origin, shape)
             tested.number[INSIDE] = 0.0
             current = majority(sums.counts[block % blocks])
             kind = current if settled == UNKNOWN else settled
@@ -203,10 +210,10 @@ def scan_fourier(
                     while day[oldest] < (block - blocks + 1) * BLOCK:
                         oldest += 1
                     solve(sums, fit, full if kind == DAILY else plain)
-                    settle(fit, tested, day, y, row, oldest, i, level, origin, shape)
+                    settle(fit, day, y, row, oldest, i, level, origin, shape)
                     ready = True
                 if ready:
-                    judge(fit, tested, y[i] - level)
+                    judge(fit, tested, plain - shape.festival, y[i] - level)
                     deviation = max(fit_deviation(fit), floor[i])
                     if tested.number[INSIDE] > 0 and deviation > STILL:
                         expected[i] = level + tested.number[PREDICTED]
@@ -214,34 +221,55 @@ def scan_fourier(
                         score[i] = tested.number[MISS] / scale[i]
             if good[i]:
                 waiting = i
-                held.x[:] = tested.x
-                held.turned[:] = tested.turned
-                held.number[:] = tested.number
+                hold(held, tested)
 
 
 @compiled
-def regressors(x: FloatArray, now: int, origin: int, shape: Shape) -> None:
+def hold(held: Row, tested: Row) -> None:
+    """Keep a row; by loops, which take less time than slices."""
+    for k in range(len(tested.x)):
+        held.x[k] = tested.x[k]
+        held.turned[k] = tested.turned[k]
+    for k in range(2):
+        held.ones[k] = tested.ones[k]
+    for k in range(4):
+        held.number[k] = tested.number[k]
+
+
+@compiled
+def regressors(tested: Row, now: int, origin: int, shape: Shape) -> None:
     """Intercept, years since the first value, waves, festival windows, Tuesday to Sunday."""
+    x, ones = tested.x, tested.ones
+    for j in range(2):
+        if ones[j] >= 0:
+            x[ones[j]] = 0.0
+    waves = shape.table.shape[1]
+    at = now % CYCLE
     x[0] = 1.0
     x[1] = (now - origin) / 365.25
-    at = now % CYCLE
-    k = 2
-    for j in range(shape.table.shape[1]):
-        x[k] = shape.table[at, j]
-        k += 1
-    window = shape.around[now - shape.low]
-    for j in range(shape.festival):
-        x[k] = 1.0 if window == j + 1 else 0.0
-        k += 1
-    weekday = (now + 3) % 7  # 1970-01-01 was a Thursday; 0 is Monday
-    for j in range(1, 7):
-        x[k] = 1.0 if weekday == j else 0.0
-        k += 1
+    for j in range(waves):
+        x[2 + j] = shape.table[at, j]
+    ones[0], ones[1] = indicators(now, shape)
+    for j in range(2):
+        if ones[j] >= 0:
+            x[ones[j]] = 1.0
 
 
 @compiled
-def record(sums: Sums, held: Row, slot: int, when: int, newest: int, y: float) -> None:
-    """Add one row to the sums of its half-year."""
+def indicators(now: int, shape: Shape) -> tuple[int, int]:
+    """Which regressor is one for the festival window of the day, and which for its weekday; -1 for none."""
+    first = 2 + shape.table.shape[1]
+    window = int(shape.around[now - shape.low])
+    weekday = (now + 3) % 7  # 1970-01-01 was a Thursday; 0 is Monday
+    return (
+        first + window - 1 if 0 < window <= shape.festival else -1,
+        first + shape.festival + weekday - 1 if weekday > 0 else -1,
+    )
+
+
+@compiled
+def record(sums: Sums, held: Row, first: int, slot: int, when: int, newest: int, y: float) -> None:
+    """Add one row to the sums of its half-year; `first` is how many regressors come before the indicators."""
     gap = when - newest
     kind = UNKNOWN if newest == NEVER else DAILY if gap <= 4 else WEEKLY if gap <= 12 else SPARSE
     if sums.counts[slot].sum() == 0:
@@ -249,11 +277,20 @@ def record(sums: Sums, held: Row, slot: int, when: int, newest: int, y: float) -
     sums.counts[slot, kind] += 1
     x, gram = held.x, sums.gram[slot]
     p = len(x)
-    for j in range(p):
-        if x[j] != 0.0:
-            for k in range(j + 1):
-                gram[j, k] += x[j] * x[k]
-            gram[j, p] += x[j] * y
+    for j in range(first):
+        for k in range(j + 1):
+            gram[j, k] += x[j] * x[k]
+        gram[j, p] += x[j] * y
+    window, weekday = held.ones[0], held.ones[1]
+    for j in range(2):
+        one = held.ones[j]
+        if one >= 0:
+            for k in range(first):
+                gram[one, k] += x[k]
+            gram[one, one] += 1.0
+            gram[one, p] += y
+    if window >= 0 and weekday >= 0:
+        gram[weekday, window] += 1.0
 
 
 @compiled
@@ -350,7 +387,6 @@ def solve(sums: Sums, fit: Fit, width: int) -> None:
 @compiled
 def settle(
     fit: Fit,
-    tested: Row,
     day: Day,
     y: FloatArray,
     row: BoolArray,
@@ -361,14 +397,20 @@ def settle(
     shape: Shape,
 ) -> None:
     """Number of rows and sum of squares of a new fit, from the rows themselves: differences of sums lose digits."""
-    x = tested.turned  # free until the value is judged
+    beta, table = fit.beta, shape.table
     rss, n = 0.0, 0
     for k in range(oldest, i):
         if row[k] and day[k] < day[i]:
-            regressors(x, int(day[k]), origin, shape)
-            rest = y[k] - level
-            for j in range(len(x)):
-                rest -= fit.beta[j] * x[j]
+            now = int(day[k])
+            at = now % CYCLE
+            rest = y[k] - level - beta[0] - beta[1] * ((now - origin) / 365.25)
+            for j in range(table.shape[1]):
+                rest -= beta[2 + j] * table[at, j]
+            window, weekday = indicators(now, shape)
+            if window >= 0:
+                rest -= beta[window]
+            if weekday >= 0:
+                rest -= beta[weekday]
             rss += rest * rest
             n += 1
     fit.number[RSS] = rss
@@ -376,31 +418,47 @@ def settle(
 
 
 @compiled
-def judge(fit: Fit, tested: Row, y: float) -> None:
+def judge(fit: Fit, tested: Row, first: int, y: float) -> None:
     """Predict `y` (less the level), if its regressors lie within what the rows of the fit span."""
     width = int(fit.number[WIDTH])
-    x = tested.x
+    if fit.number[RANK] < width and beyond(fit, tested.x, width):
+        return
+    x, ones, turned, beta, inverse = tested.x, tested.ones, tested.turned, fit.beta, fit.inverse
+    for k in range(width):
+        turned[k] = inverse[0, k] * x[0] + inverse[1, k] * x[1]
+    for j in range(2, first, 2):  # the waves, by pairs: half the stores
+        cosine, sine = x[j], x[j + 1]
+        for k in range(width):
+            turned[k] = (turned[k] + inverse[j, k] * cosine) + inverse[j + 1, k] * sine
+    reach, predicted = 0.0, 0.0
+    for j in range(2):
+        if 0 <= ones[j] < width:
+            for k in range(width):
+                turned[k] += inverse[ones[j], k]
+    for j in range(first):
+        reach += turned[j] * x[j]
+        predicted += beta[j] * x[j]
+    for j in range(2):
+        if 0 <= ones[j] < width:
+            reach += turned[ones[j]]
+            predicted += beta[ones[j]]
+    tested.number[INSIDE] = 1.0
+    tested.number[REACH] = reach
+    tested.number[PREDICTED] = predicted
+    tested.number[MISS] = y - predicted
+
+
+@compiled
+def beyond(fit: Fit, x: FloatArray, width: int) -> bool:
+    """Whether a regressor that was left out differs from what the others say."""
     for j in range(width):
         if fit.left_out[j]:
             apart = x[j]
             for k in range(j):
                 apart -= fit.relation[j, k] * x[k]
             if abs(apart) > 1e-6:
-                return
-    turned = tested.turned
-    turned[:] = 0.0
-    for j in range(width):
-        if x[j] != 0.0:  # most windows and weekdays are zero
-            for k in range(width):
-                turned[k] += fit.inverse[j, k] * x[j]
-    reach, predicted = 0.0, 0.0
-    for j in range(width):
-        reach += turned[j] * x[j]
-        predicted += fit.beta[j] * x[j]
-    tested.number[INSIDE] = 1.0
-    tested.number[REACH] = reach
-    tested.number[PREDICTED] = predicted
-    tested.number[MISS] = y - predicted
+                return True
+    return False
 
 
 @compiled
