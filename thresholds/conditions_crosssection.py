@@ -105,6 +105,7 @@ class Outlier(Condition):
             known = view.tested & view.measure_is(Measure.PRICE)
             moves = ratios(view.panel.value, view.base(self.over, days), known)
             view.cache[key] = hidiroglou_berthelot(
+                view.panel,
                 view.cells(),
                 *moves,
                 self.fences,

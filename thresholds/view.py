@@ -98,13 +98,13 @@ class View:
         """int64[n]: position of the observation compared with, -1 for none."""
         key = ("base", lag, tolerance)
         if key not in self.cache:
-            from thresholds.kernels.lag import lag_positions
+            from thresholds.kernels.lag import cut_off, lag_positions
 
             found = lag_positions(self.panel, self.usable, lag, tolerance)
             if self.some_expected:
                 found = self.nearer(found, lag_positions(self.panel, self.real, lag, tolerance))
             if self.rebased.any():
-                found[found < self.origin()] = -1
+                cut_off(self.panel.start, self.rebased, found)
             self.cache[key] = found
         return cast(IntArray, self.cache[key])
 

@@ -39,11 +39,37 @@ def broad(
     Points of one town move together: were the share binomial, half of them moving at once would never happen, and it
     happens every week (`binomial_tail`). So the share is compared with what it has been.
     """
-    found = np.full(len(truth), -1, np.int8)
-    sheet = (where.moment, where.cell, where.group, where.at, where.slot, truth, tested)
+    found = np.empty(len(truth), np.int8)
+    known, hit = (np.zeros(where.n_moments, np.bool_) for _ in range(2))
+    halves = np.array([0, len(truth) // 2, len(truth)])
+    first = (where.of_row, truth, tested, found, known, hit)
+    over_series(halves, lambda a, b: scan_answers(*first, halves[a], halves[b]))
+    sheet = (where.moment, where.cell, where.group, where.at, where.slot, truth, tested, known, hit)
     quantile = nan if unusual is None else unusual
     over_series(where.rows, lambda a, b: scan_broad(*sheet, at_least, share, quantile, window, least, found, a, b))
     return found
+
+
+@compiled
+def scan_answers(
+    of_row: Places,
+    truth: NDArray[np.int8],
+    tested: BoolArray,
+    found: NDArray[np.int8],
+    known: BoolArray,
+    hit: BoolArray,
+    first: int,
+    last: int,
+) -> None:
+    """Take no answer for broad yet, and mark the moments at which something is known, and is true. (Threads may mark
+    the same moment: they write the same.)"""
+    for i in range(first, last):
+        answer = truth[i] if tested[i] and of_row[i] >= 0 else np.int8(-1)
+        found[i] = min(answer, np.int8(0))
+        if answer >= 0:
+            known[of_row[i]] = True
+        if answer == 1:
+            hit[of_row[i]] = True
 
 
 @compiled
@@ -55,6 +81,8 @@ def scan_broad(
     slot: Places,
     truth: NDArray[np.int8],
     tested: BoolArray,
+    known: BoolArray,
+    hit: BoolArray,
     at_least: int,
     share: float,
     quantile: float,
@@ -64,39 +92,45 @@ def scan_broad(
     first: int,
     last: int,
 ) -> None:
+    """Look at the days on which something is true; of the others, only whether their share, zero, is known."""
     answer = np.empty(longest(cell, moment, group[first], group[last]), np.int8)
     ordered = np.empty(window)
     for g in range(first, last):
         past = np.empty(group[g + 1] - group[g])  # shares of the days so far
         days, sorted_to = 0, 0
         for c in range(group[g], group[g + 1]):
-            answer[: moment[cell[c + 1]] - moment[cell[c]]] = -1
-            hits, known, ended = 0, 0, np.nan
-            for m in range(cell[c], cell[c + 1]):
+            begin, end = cell[c], cell[c + 1]
+            if not hit[begin:end].any():
+                if known[begin:end].any():
+                    past[days] = 0.0
+                    days += 1
+                continue
+            answer[: moment[end] - moment[begin]] = -1
+            hits, counted, ended = 0, 0, 0.0
+            for m in range(begin, end):
                 for k in range(moment[m], moment[m + 1]):
                     new = truth[at[k]] if tested[at[k]] else np.int8(-1)
                     old = answer[slot[k]]
                     hits += (new == 1) - (old == 1)
-                    known += (new >= 0) - (old >= 0)
+                    counted += (new >= 0) - (old >= 0)
                     answer[slot[k]] = new
-                if known == 0:
+                if counted == 0:
                     continue
-                ended = hits / known
+                ended = hits / counted
+                if not hit[m] or hits < at_least or hits < share * counted:
+                    continue
                 now = 1
-                if hits < at_least or hits < share * known:
-                    now = 0
-                elif not np.isnan(quantile):
+                if not np.isnan(quantile):
                     now = -1
                     if days >= least:
                         bring_up_to(ordered, window, past, sorted_to, days)
                         sorted_to = days
                         now = ended - quantile_of(ordered, min(days, window), quantile) > SLACK
                 for k in range(moment[m], moment[m + 1]):
-                    new = answer[slot[k]]  # a series reports once at a time
-                    found[at[k]] = now if new == 1 else new
-            if not np.isnan(ended):
-                past[days] = ended
-                days += 1
+                    if answer[slot[k]] == 1:  # a series reports once at a time
+                        found[at[k]] = now
+            past[days] = ended
+            days += 1
 
 
 def diffusion(where: Cells, moved: NDArray[np.int8], points: int = 5) -> tuple[FloatArray, IntArray]:

@@ -35,6 +35,7 @@ class Cells:
     group   int64[groups + 1], where the cells of each group begin
     rows    int64[groups + 1], where the rows of each group begin in `at`
     of_row  int32[n], number of the moment of each row of the panel, -1 where it is in no group
+    series  int64[k], the series of the groups, group by group; `bounds` int64[groups + 1], where each begins
     """
 
     at: Places
@@ -44,6 +45,8 @@ class Cells:
     group: IntArray
     rows: IntArray
     of_row: Places
+    series: IntArray
+    bounds: IntArray
 
     @property
     def n_moments(self) -> int:
@@ -83,7 +86,7 @@ def cells(panel: Panel, group: Codes | None = None) -> Cells:
     moment = np.append(0, last + 1)
     cell = np.append(0, np.flatnonzero(kind[last] == LAST_OF_DAY) + 1)
     over_series(rows, lambda a, b: scan_moments(at, moment, rows, of_row, a, b))
-    return Cells(at, slot, moment, cell, np.searchsorted(moment[cell], rows), rows, of_row)
+    return Cells(at, slot, moment, cell, np.searchsorted(moment[cell], rows), rows, of_row, members, bounds)
 
 
 @compiled

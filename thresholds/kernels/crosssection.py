@@ -18,6 +18,7 @@ from thresholds.kernels.charts import quantile_of
 from thresholds.kernels.jit import compiled, over_series
 from thresholds.kernels.robust import exchange, insert
 from thresholds.model import BoolArray, FloatArray, IntArray
+from thresholds.panel import Day, Panel
 
 MANY = 32
 """More reports than this at one moment are sorted together, fewer are put in their places one by one."""
@@ -113,6 +114,7 @@ def scan_ratios(
 
 
 def hidiroglou_berthelot(
+    panel: Panel,
     where: Cells,
     ratio: FloatArray,
     size: FloatArray,
@@ -135,19 +137,20 @@ def hidiroglou_berthelot(
     Source: Hidiroglou & Berthelot 1986; P10/P90 by Hidiroglou & Emond 2018; the absolute floor is this project's.
     """
     known = np.isfinite(ratio) & (ratio > 0) & (size > 0)
-    judged, found = judge(where, known, ratio, size, fences, least, exact_above)
+    judged, found = judge(panel, where, known, ratio, size, fences, least, exact_above)
     few = known & ~judged
     if wide is None or not few.any():
         return judged, found
     centre = centres(where, known, size)
     pools = wide()
     known &= pools.of_row >= 0
-    pooled, more = judge(pools, known, ratio, size / centre[where.of_row], fences, least, exact_above)
+    pooled, more = judge(panel, pools, known, ratio, size / centre[where.of_row], fences, least, exact_above)
     keep = few[more.row]
     return judged | (few & pooled), found.joined(Outliers.of(more.row[keep], more.columns[:, keep]))
 
 
 def judge(
+    panel: Panel,
     where: Cells,
     known: BoolArray,
     ratio: FloatArray,
@@ -159,9 +162,21 @@ def judge(
     """Which rows are among enough points, and what is found in the moments that may hold a score so great."""
     floor = float(np.expm1(fences.floor))
     judged, look = np.zeros(len(known), np.bool_), np.zeros(where.n_moments, np.bool_)
-    sheet = (where.moment, where.cell, where.group, where.at, where.slot, known, ratio, size)
+    flat = (
+        panel.start,
+        panel.day,
+        where.series,
+        where.bounds,
+        where.cell,
+        where.group,
+        where.of_row,
+        known,
+        ratio,
+        size,
+    )
     reach = exact_above * floor * (1.0 - 1e-6)
-    over_series(where.rows, lambda a, b: scan_ranges(*sheet, least, fences.u, reach, judged, look, a, b))
+    over_series(where.rows, lambda a, b: scan_ranges(*flat, least, fences.u, reach, judged, look, a, b))
+    sheet = (where.moment, where.cell, where.group, where.at, where.slot, known, ratio, size)
     place = np.concatenate([[0], np.cumsum(np.where(look, np.diff(where.moment), 0))])
     row, columns = np.full(place[-1], -1, np.int64), np.full((8, place[-1]), nan)
     setting = np.array([fences.low, fences.high, fences.u, fences.a, floor])
@@ -174,11 +189,13 @@ def judge(
 
 @compiled
 def scan_ranges(
-    moment: IntArray,
+    start: IntArray,
+    day: Day,
+    series: IntArray,
+    bounds: IntArray,
     cell: IntArray,
     group: IntArray,
-    at: Places,
-    slot: Places,
+    of_row: Places,
     known: BoolArray,
     ratio: FloatArray,
     size: FloatArray,
@@ -195,30 +212,36 @@ def scan_ranges(
     Effects are at most (highest / lowest ratio - 1) * weight, and the median one lies midway between one that is not
     positive and one that is not negative: score * floor <= (highest / lowest - 1) * (1 + half the ratio of weights).
     """
-    seen = np.zeros(longest(cell, moment, group[first], group[last]), np.bool_)
-    for c in range(group[first], group[last]):
-        seen[: moment[cell[c + 1]] - moment[cell[c]]] = False
-        count = 0
-        lowest, highest, small, large = np.inf, 0.0, np.inf, 0.0
-        for m in range(cell[c], cell[c + 1]):
-            some = False
-            for k in range(moment[m], moment[m + 1]):
-                p = at[k]
-                if not known[p]:
-                    continue
-                some = True
-                if not seen[slot[k]]:
-                    seen[slot[k]] = True
-                    count += 1
-                lowest, highest = min(lowest, ratio[p]), max(highest, ratio[p])
-                small, large = min(small, size[p]), max(large, size[p])
-            if count < least or not some:
+    origin = cell[group[first]]
+    n = cell[group[last]] - origin
+    count, some = np.zeros(n, np.int64), np.zeros(n, np.bool_)
+    lowest, highest, small, large = np.full(n, np.inf), np.zeros(n), np.full(n, np.inf), np.zeros(n)
+    for s in series[bounds[first] : bounds[last]]:
+        counted = -1  # the last row of the series that was counted as one more point of its day
+        for i in range(start[s], start[s + 1]):
+            if not known[i]:
                 continue
-            for k in range(moment[m], moment[m + 1]):
-                judged[at[k]] = known[at[k]]
-            most = highest / lowest - 1.0
-            if most * (1.0 + 0.5 * (large / small)) >= reach:
-                look[m] = most * (1.0 + 0.5 * (large / small) ** u) >= reach
+            m = of_row[i] - origin
+            if counted < 0 or day[counted] != day[i]:
+                counted = i
+                count[m] += 1
+            some[m] = True
+            lowest[m], highest[m] = min(lowest[m], ratio[i]), max(highest[m], ratio[i])
+            small[m], large[m] = min(small[m], size[i]), max(large[m], size[i])
+    for c in range(group[first], group[last]):
+        for m in range(cell[c] - origin, cell[c + 1] - origin):
+            if m > cell[c] - origin:  # and what came before that day
+                count[m] += count[m - 1]
+                lowest[m], highest[m] = min(lowest[m], lowest[m - 1]), max(highest[m], highest[m - 1])
+                small[m], large[m] = min(small[m], small[m - 1]), max(large[m], large[m - 1])
+            if count[m] < least or not some[m]:
+                continue
+            most = highest[m] / lowest[m] - 1.0
+            if most * (1.0 + 0.5 * (large[m] / small[m])) >= reach:
+                look[m + origin] = most * (1.0 + 0.5 * (large[m] / small[m]) ** u) >= reach
+    for s in series[bounds[first] : bounds[last]]:
+        for i in range(start[s], start[s + 1]):
+            judged[i] = known[i] and count[of_row[i] - origin] >= least
 
 
 @compiled

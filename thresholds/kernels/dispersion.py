@@ -53,8 +53,8 @@ def dispersion(
     window  days of history, `least` the fewest of them
     """
     keep = usable & (value > 0)
-    price = np.where(keep, value, 1.0)
-    np.log(price, out=price)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        price = np.log(value)
     apart, counts = np.full(where.n_moments, nan), np.zeros(where.n_moments, np.int64)
     sheet = (where.moment, where.cell, where.group, where.at, where.slot, keep, price)
     over_series(where.rows, lambda a, b: scan_dispersion(*sheet, points, apart, counts, a, b))

@@ -21,15 +21,12 @@ def lag_positions(panel: Panel, usable: BoolArray, lag: Lag, tolerance: int | No
     before that day. For `Lag.PREVIOUS` it is the newest usable one before, and `tolerance` is its greatest age
     in days (default: no limit).
     """
-    found = np.full(len(panel), -1, np.int64)
+    found = np.empty(len(panel), np.int64)
     if lag is Lag.PREVIOUS:
-        oldest = (
-            panel.day - np.int32(min(tolerance, 10**6))
-            if tolerance is not None
-            else np.full_like(panel.day, -(2**30))
-        )
+        oldest = 10**9 if tolerance is None else tolerance
         over_series(panel.start, lambda a, b: scan_previous(panel.start, panel.day, usable, oldest, found, a, b))
         return found
+    found[:] = -1
     target = earlier(panel.day, lag)
     limit = TOLERANCE[lag] if tolerance is None else tolerance
     over_series(
@@ -40,15 +37,33 @@ def lag_positions(panel: Panel, usable: BoolArray, lag: Lag, tolerance: int | No
 
 @compiled
 def scan_previous(
-    start: IntArray, day: Day, usable: BoolArray, oldest: Day, found: IntArray, first: int, last: int
+    start: IntArray, day: Day, usable: BoolArray, oldest: int, found: IntArray, first: int, last: int
 ) -> None:
     for s in range(first, last):
         before = -1
         for i in range(start[s], start[s + 1]):
-            if before >= 0 and day[before] >= oldest[i]:
-                found[i] = before
+            found[i] = before if before >= 0 and np.int64(day[i]) - day[before] <= oldest else -1
             if usable[i]:
                 before = i
+
+
+def cut_off(start: IntArray, rebased: BoolArray, found: IntArray) -> None:
+    """Take away, in place, what lies before the row, or an earlier one of its series, at which a level begins anew.
+
+    found  int64[n], positions, -1 for none
+    """
+    over_series(start, lambda a, b: scan_origins(start, rebased, found, a, b))
+
+
+@compiled
+def scan_origins(start: IntArray, rebased: BoolArray, found: IntArray, first: int, last: int) -> None:
+    for s in range(first, last):
+        origin = start[s]
+        for i in range(start[s], start[s + 1]):
+            if rebased[i]:
+                origin = i
+            if found[i] < origin:
+                found[i] = -1
 
 
 @compiled

@@ -84,7 +84,7 @@ def everything(panel: Panel, ratio: FloatArray, truth: NDArray[np.int8], keep: B
     part = panel.only(keep)
     every, pool, rows = np.ones(len(part), np.bool_), np.zeros(panel.n_series, np.int32), np.arange(len(part))
     where, wide = cells(part), cells(part, pool)
-    judged, found = hidiroglou_berthelot(where, ratio[keep], part.value, Fences(), 6, lambda: wide)
+    judged, found = hidiroglou_berthelot(part, where, ratio[keep], part.value, Fences(), 6, lambda: wide)
     one = found.at(rows)
     two = dispersion(where, part.value, every, 4, 10, 5)
     three = broad(where, truth[keep], every, 1, 0.0, 0.7, 10, 5)

@@ -23,7 +23,7 @@ def found_in(
 ) -> Outliers:
     """What is found, a row for each observation."""
     wide = None if pool is None else lambda: cells(panel, pool)
-    judged, found = hidiroglou_berthelot(cells(panel), ratio, size, fences, least, wide)
+    judged, found = hidiroglou_berthelot(panel, cells(panel), ratio, size, fences, least, wide)
     assert np.flatnonzero(judged).tolist() == found.row.tolist()
     return found.at(np.arange(len(panel)))
 
@@ -197,8 +197,8 @@ def test_scores_that_do_not_matter_may_be_left_out_and_no_others() -> None:
     ratio = panel.value
     for fences in (Fences(), Fences(u=1.0, a=0.4), CLASSIC):
         where = cells(panel)
-        judged, every = hidiroglou_berthelot(where, ratio, size, fences)
-        same, some = hidiroglou_berthelot(where, ratio, size, fences, exact_above=3.5)
+        judged, every = hidiroglou_berthelot(panel, where, ratio, size, fences)
+        same, some = hidiroglou_berthelot(panel, where, ratio, size, fences, exact_above=3.5)
         np.testing.assert_array_equal(judged, same)
         far = np.flatnonzero(np.abs(every.score) >= 3.5)
         assert np.isin(far, some.row).all()

@@ -58,7 +58,7 @@ def by_definition(panel: Panel, at: int) -> bool:
     ratio, size = np.full(len(panel), np.nan), np.ones(len(panel))
     ratio[rows] = np.exp(step)
     size[rows] = np.maximum(panel.value[rows], panel.value[rows - 1])
-    _, found = hidiroglou_berthelot(cells(panel), ratio, size, Fences())
+    _, found = hidiroglou_berthelot(panel, cells(panel), ratio, size, Fences())
     return bool(abs(found.at(np.array([at])).score[0]) > C and away > BEYOND_MANY * most)
 
 
