@@ -195,7 +195,8 @@ def misplaced(
     odd: int,
 ) -> int:
     """The doubt on a value after a large step, else 0: no value at all, a wrong unit, another row's, no company."""
-    if not usual and placeholder(v, recent[: min(known, 5)], quoted):
+    low, high, least, most = extent(recent, min(known, 5))
+    if not usual and placeholder(v, least, most, quoted):
         return PLACEHOLDER
     if not quoted or v <= 0:
         return 0
@@ -205,7 +206,6 @@ def misplaced(
         return why if company < 2 else 0
     if (odd & (SWAPPED_BIT | ALONE_BIT)) == 0 or near(v, newest, FAR) or near(v, level, FAR):
         return 0
-    low, high = np.min(recent[: min(known, 5)]), np.max(recent[: min(known, 5)])
     if odd & SWAPPED_BIT and not near(v, level, (high / low) ** CALM):
         return SWAPPED
     # where it was within five reports it may well be again: an offer of every weekend is none to ask about
@@ -226,13 +226,21 @@ def near(v: float, base: float, times: float) -> bool:
 
 
 @compiled
-def placeholder(v: float, recent: FloatArray, quoted: bool) -> bool:
+def extent(recent: FloatArray, count: int) -> tuple[float, float, float, float]:
+    """Lowest and highest of the newest values, and of their sizes."""
+    low, high, least, most = recent[0], recent[0], abs(recent[0]), abs(recent[0])
+    for k in range(1, count):
+        low, high = min(low, recent[k]), max(high, recent[k])
+        least, most = min(least, abs(recent[k])), max(most, abs(recent[k]))
+    return low, high, least, most
+
+
+@compiled
+def placeholder(v: float, least: float, most: float, quoted: bool) -> bool:
     """Whether a value that stands for none is far from all of the newest ones."""
-    most = float(np.max(np.abs(recent)))
     for one in PLACEHOLDERS:
         if abs(v) == one:
             return one > 3.0 * most if quoted else one > 20.0 * most
-    least = float(np.min(np.abs(recent)))
     return quoted and ((v == 0.01 and least > 0.03) or (v == 1.0 and least > 5.0))
 
 
