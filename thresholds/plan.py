@@ -56,7 +56,7 @@ class Rule(Settings):
     advice: str = ""
     hold_days: int = Field(default=7, ge=1, le=400)
     rank_from_score: tuple[float, ...] = ()
-    """of a statistical rule: the scores from which ranks 1, 2, … are proposed, instead of `rank` (METHODS.md 5.4)"""
+    """of a statistical rule: the scores from which ranks 1, 2, … are proposed, instead of `rank`"""
     level: int = Field(default=0, ge=0, le=9)
     """the level in the source's own scheme, 1 the lowest: a hit of a higher one is news within an open flag"""
     enabled: bool = True

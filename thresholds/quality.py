@@ -21,7 +21,7 @@ A suspected error is kept out of baselines and raises a `data` flag, never a `mo
 other points of the item moved the same way and about as far that day, and, for `jin`, `swapped` and `alone`, when the
 next report stays there: the step is then judged at that report, against the level from before. A source in which a
 quarter of the newest twenty values are "impossible", contradict each other or stand alone does so by habit: that is
-no error of one value any more, and is not flagged again and again. Clauses: P4, P15, G4. Method: THRESHOLDS.md 3.5,
+no error of one value any more, and is not flagged again and again. Clauses: P4, P15, G4. Method: the
 cross-section decision rule of the price-index literature (CPI Manual 2020, 5.113-5.135).
 """
 

@@ -1,10 +1,11 @@
-"""From what a rule measured to the grade that it proposes (METHODS.md 5.4).
+"""From what a rule measured to the grade that it proposes.
 
 1. A published rule proposes the grade that it names.
 2. A statistical rule proposes grades by its score (`rank_from_score`), of these the lowest only, unless a published
    rule proposes a grade for the same flag too or the flag is the whole city's.
 3. One grade more where the flag is the whole city's, or where it has lasted `persistent_days` of the plan.
-4. One grade less around Spring Festival, where the year before moved alike at the same distance from the festival.
+4. Instead, one grade less around Spring Festival where the year before moved alike at the same distance from it: the
+   whole city moves then, and for days.
 5. Never more than the plan lets numbers propose (P13: price grades II and I are legal facts). A rule that needs a
    recorded decision proposes exactly the grade that it names.
 
@@ -90,14 +91,15 @@ def proposed(
     episode = result.member[at]
     broad = result.area[episode] == CITY
     ruled = since_ruled(hits, result, at[(base[at] > 0) & ~statistical[at]])
-    known = broad | (hits.time[at] >= ruled[episode])
+    usual = festival[at]  # the whole city moves at the festival: that it does so confirms nothing
+    known = (broad & ~usual) | (hits.time[at] >= ruled[episode])
     own = np.where(statistical[at] & ~known, np.minimum(base[at], 1), base[at])
     days = np.array([p.persistent_days if p else 0 for p in plans], np.int64)[plan[at]]
     lasted = (days > 0) & (hits.time[at] - hits.time[result.first[episode]] >= days * DAY)
     # a rule that only reports or watches proposes no grade, however it goes on
     asks = (base[at] > 0) | statistical[at]
-    more = asks & (broad | lasted)
-    less = asks & festival[at] & (own + more > 0)
+    more = asks & (broad | lasted) & ~usual
+    less = asks & usual & (own > 0)
     most = np.array([p.highest if p else 0 for p in plans], np.int32)[plan[at]]
     decided = ~statistical[at] & (base[at] > most)  # such a rule needs a recorded decision, or it would be refused
     more, less = more & ~decided, less & ~decided

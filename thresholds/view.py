@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # configuration, which reads rules, needs none of it.
 
 LOG_FLOOR = 0.005
-"""Least scale of a log step: half a percent (METHODS.md 5.2, robust short-term z)."""
+"""Least scale of a log step: half a percent (docs/detectors.md, score)."""
 COUNT_FLOOR = 1.0
 """Least scale of a step in 2*sqrt(count): the standard deviation of a Poisson count on that scale."""
 LEVEL_FLOOR = 0.005

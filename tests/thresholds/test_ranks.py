@@ -115,10 +115,11 @@ def festival_year(year: int, rise: float, days_before: int = 12) -> list[tuple[d
     return [(first + timedelta(days=k), round(5.0 * (1 + rise * (k >= 60 - days_before)), 3)) for k in range(70)]
 
 
-def around_two_festivals(last_year: float, this_year: float) -> list[Observation]:
+def around_two_festivals(last_year: float, this_year: float, **where: Any) -> list[Observation]:
     start = date(2024, 11, 30)
     days = dict(festival_year(2025, last_year) + festival_year(2026, this_year))
-    return quotes([days.get(start + timedelta(days=k)) for k in range(460)], first=(start - date(2026, 1, 1)).days)
+    first = (start - date(2026, 1, 1)).days
+    return quotes([days.get(start + timedelta(days=k)) for k in range(460)], first=first, **where)
 
 
 @pytest.mark.parametrize(
@@ -138,6 +139,17 @@ def test_a_rise_that_the_festival_brought_last_year_too_proposes_a_grade_less(
     flags = [f for f in moves(around_two_festivals(last_year, this_year), under) if f.first_flagged.year == 2026]
     assert [f.peak_grade.label for f in flags] == [label]
     assert ("与上年农历同期变动相近，建议等级降低一级" in flags[0].reason) == (label == "")
+
+
+def test_at_the_festival_neither_breadth_nor_duration_adds_a_grade() -> None:
+    """The whole city moves then, as it did last year: that confirms nothing."""
+    under = policy(rule(CHANGE, rank=1, direction="up"))
+    rows = [o for a in ("甲区", "乙区", "丙区") for o in around_two_festivals(0.22, 0.25, area=a, point=f"{a}市场")]
+    flags = [f for f in moves(rows, under) if f.first_flagged.year == 2026]
+    assert [(f.area, f.peak_grade.label) for f in flags] == [("全市", "")]
+    rows = [o for a in ("甲区", "乙区", "丙区") for o in around_two_festivals(0.0, 0.25, area=a, point=f"{a}市场")]
+    flags = [f for f in moves(rows, under) if f.first_flagged.year == 2026]
+    assert [(f.area, f.peak_grade.label) for f in flags] == [("全市", "III")]
 
 
 def test_a_proposed_grade_ends_after_the_stable_days_of_the_plan() -> None:

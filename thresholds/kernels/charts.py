@@ -325,7 +325,7 @@ def extremes(
 
     A step is extreme when, divided by the volatility that the steps before it let expect, it lies beyond the
     `quantile` of the earlier steps so divided: the conditional quantile of a location-scale model, without its
-    bias correction (the plain version tests better, METHODS.md 1.3). Quantiles are interpolated (type 7).
+    bias correction (the plain version tests better). Quantiles are interpolated (type 7).
 
     floor    float64[n], least volatility to divide by
     least    fewest earlier steps for the quantile, of the newest `history`
