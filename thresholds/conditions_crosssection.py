@@ -217,16 +217,17 @@ class Apart(Condition):
         with np.errstate(divide="ignore"):
             beyond = np.log(found.times) / np.log(np.maximum(self.bound(view), 1 + SLACK))
         answer = growing(~np.isnan(found.times), compare(beyond, ">", ease), direction)
-        return spread(found.where, answer, found.keep, -1)
+        return spread(view.cells(), answer, found.keep, -1)
 
     def measure(self, view: View, at: IntArray, direction: Direction) -> Measured:
         found, before = self.columns(view), view.back(1)[at]
-        bound = found.at(self.bound(view), at)
-        times, points, n_used = (found.at(x, at) for x in (found.times, found.points, found.n_used))
+        where = view.cells()
+        bound = found.at(where, self.bound(view), at)
+        times, points, n_used = (found.at(where, x, at) for x in (found.times, found.points, found.n_used))
         return Measured(
             value=view.panel.value[at],
             expected=np.where(before >= 0, view.panel.value[before], np.nan),
-            scale=found.at(found.scale, at),
+            scale=found.at(where, found.scale, at),
             score=times,
             threshold=bound,
             limit=np.full(len(at), np.nan),
@@ -237,7 +238,7 @@ class Apart(Condition):
             clause=worded(
                 "当日{:.0f}个监测点之间的价差幅度{:.1f}%，为前{:.0f}日中位数的{:.1f}倍（界限{:.1f}倍）",
                 points,
-                100 * np.expm1(found.at(found.value, at)),
+                100 * np.expm1(found.at(where, found.value, at)),
                 n_used,
                 times,
                 bound,

@@ -57,6 +57,7 @@ class View:
     n_points    int32[n], how many points stand behind a value
     rebased     bool[n], where a new level begins: nothing from there on is compared with anything before
     records     what people recorded, decisions and observations
+    order       observations by group and day, kept as long as the view
     """
 
     panel: Panel
@@ -68,6 +69,7 @@ class View:
     real: BoolArray
     cache: Kept = field(default_factory=Kept)
     records: Sequence[Record] = ()
+    order: dict[str, Cells] = field(default_factory=dict)
 
     def measure_is(self, measure: Measure) -> BoolArray:
         """bool[n]: observations of series measured so."""
@@ -87,12 +89,11 @@ class View:
 
     def cells(self, by: str = "group", code: Codes | None = None) -> Cells:
         """The observations by group and day; or by `code`, int32[n_series], which `by` is the name of."""
-        key = ("cells", by)
-        if key not in self.cache:
+        if by not in self.order:
             from thresholds.kernels.cells import cells
 
-            self.cache[key] = cells(self.panel, code)
-        return cast("Cells", self.cache[key])
+            self.order[by] = cells(self.panel, code)
+        return self.order[by]
 
     def base(self, lag: Lag, tolerance: int | None) -> IntArray:
         """int64[n]: position of the observation compared with, -1 for none."""
@@ -145,13 +146,9 @@ class View:
 
     def counted_back(self, allowed: BoolArray, readings: int) -> IntArray:
         """int64[n]: position of the allowed observation so many allowed ones before each, -1 where there is none."""
-        places = np.flatnonzero(allowed)
-        wanted: IntArray = np.cumsum(allowed, dtype=np.int64) - allowed - readings  # place among the allowed ones
-        found = np.full(len(self.panel), -1, np.int64)
-        inside = wanted >= 0
-        found[inside] = places[wanted[inside]]
-        found[found < self.origin()] = -1
-        return found
+        from thresholds.kernels.lag import counted_back
+
+        return counted_back(self.panel.start, allowed, self.rebased, readings)
 
     def back(self, readings: int) -> IntArray:
         """int64[n]: position of the observation so many readings before each, -1 where there is none."""

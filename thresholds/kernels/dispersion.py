@@ -21,12 +21,11 @@ CALM = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Dispersion:
-    """Per moment of `where`: robust scale of log prices between the points of the group that day so far (NaN: too
+    """Per moment of its cells: robust scale of log prices between the points of the group that day so far (NaN: too
     few), how often it is the median of earlier days (`times`), the robust scale of its logarithm on them (`scale`),
     and of how many points and earlier days each was made. `keep` says which rows of the panel count.
     """
 
-    where: Cells
     keep: BoolArray
     value: FloatArray
     times: FloatArray
@@ -34,9 +33,9 @@ class Dispersion:
     points: IntArray
     n_used: IntArray
 
-    def at(self, column: FloatArray | IntArray, rows: IntArray) -> FloatArray:
+    def at(self, where: Cells, column: FloatArray | IntArray, rows: IntArray) -> FloatArray:
         """float64: a column at rows of the panel, NaN for those that do not count."""
-        return np.where(self.keep[rows], column[self.where.of_row[rows]], nan)
+        return np.where(self.keep[rows], column[where.of_row[rows]], nan)
 
 
 def dispersion(
@@ -60,7 +59,7 @@ def dispersion(
     over_series(where.rows, lambda a, b: scan_dispersion(*sheet, points, apart, counts, a, b))
     log = np.log(np.maximum(apart, SAME))
     scores = robust_scores(where.history, log, where.ends, np.full(len(log), CALM), window, least)
-    return Dispersion(where, keep, apart, np.exp(log - scores.median), scores.scale, counts, scores.n_used)
+    return Dispersion(keep, apart, np.exp(log - scores.median), scores.scale, counts, scores.n_used)
 
 
 @compiled

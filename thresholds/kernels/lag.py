@@ -66,6 +66,31 @@ def scan_origins(start: IntArray, rebased: BoolArray, found: IntArray, first: in
                 found[i] = -1
 
 
+def counted_back(start: IntArray, allowed: BoolArray, rebased: BoolArray, readings: int) -> IntArray:
+    """int64[n]: position of the allowed row so many allowed ones before each, -1 where there is none, or where it
+    lies before the row at which the level began anew."""
+    found = np.empty(len(allowed), np.int64)
+    over_series(start, lambda a, b: scan_back(start, allowed, rebased, readings, found, a, b))
+    return found
+
+
+@compiled
+def scan_back(
+    start: IntArray, allowed: BoolArray, rebased: BoolArray, readings: int, found: IntArray, first: int, last: int
+) -> None:
+    ring = np.empty(readings, np.int64)  # the newest allowed rows
+    for s in range(first, last):
+        origin, count, oldest = start[s], 0, 0
+        for i in range(start[s], start[s + 1]):
+            if rebased[i]:
+                origin = i
+            found[i] = ring[oldest] if count >= readings and ring[oldest] >= origin else -1
+            if allowed[i]:
+                ring[oldest] = i
+                count += 1
+                oldest = oldest + 1 if oldest + 1 < readings else 0
+
+
 @compiled
 def scan_lag(
     start: IntArray,

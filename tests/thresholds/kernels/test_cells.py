@@ -89,7 +89,7 @@ def everything(panel: Panel, ratio: FloatArray, truth: NDArray[np.int8], keep: B
     two = dispersion(where, part.value, every, 4, 10, 5)
     three = broad(where, truth[keep], every, 1, 0.0, 0.7, 10, 5)
     index, known = diffusion(where, np.sign(ratio[keep] - 1).astype(np.int8))
-    spans = [two.at(column, rows) for column in (two.times, two.scale)]
+    spans = [two.at(where, column, rows) for column in (two.times, two.scale)]
     return [judged, one.score, one.ratio, one.n_used, *spans, three, index[where.of_row], known[where.of_row]]
 
 

@@ -27,10 +27,11 @@ class Found:
 
 
 def found_in(panel: Panel, points: int = 5, window: int = 60, least: int = 20) -> Found:
-    found = dispersion(cells(panel), panel.value, np.ones(len(panel), np.bool_), points, window, least)
+    where = cells(panel)
+    found = dispersion(where, panel.value, np.ones(len(panel), np.bool_), points, window, least)
     rows = np.arange(len(panel))
     columns = (found.value, found.times, found.scale, found.points, found.n_used)
-    return Found(*(found.at(column, rows) for column in columns))
+    return Found(*(found.at(where, column, rows) for column in columns))
 
 
 def test_dispersion_is_scipys_mad_and_its_history_is_that_of_earlier_days() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.thresholds.build import panel_of, quotes
 from thresholds.calendar import FIXED, TOLERANCE, Lag, earlier
-from thresholds.kernels.lag import lag_positions
+from thresholds.kernels.lag import counted_back, cut_off, lag_positions
 from thresholds.lunar import SPRING_FESTIVAL
 from thresholds.model import SeriesKey
 from thresholds.panel import Panel
@@ -177,3 +177,30 @@ def test_where_the_lunar_year_gives_way_the_scan_steps_back() -> None:
     assert (np.diff(target) < 0).sum() >= 5
     np.testing.assert_array_equal(panel.day[found[inside]], target[inside])
     assert (found[~inside] == -1).all()
+
+
+@pytest.mark.parametrize("readings", [1, 2, 5])
+def test_counting_back_passes_over_what_is_not_allowed_and_stops_where_a_level_begins(readings: int) -> None:
+    """One by one: the row so many allowed ones before, of the same series, not from before the newest new level."""
+    rng = np.random.default_rng(readings)
+    start = np.array([0, 40, 40, 43, 100])
+    allowed, rebased = rng.random(100) < 0.7, rng.random(100) < 0.05
+    found = counted_back(start, allowed, rebased, readings)
+    some = 0
+    for s in range(4):
+        for i in range(start[s], start[s + 1]):
+            before = [j for j in range(start[s], i) if allowed[j]]
+            begun = max([j for j in range(start[s], i + 1) if rebased[j]], default=0)
+            expected = before[-readings] if len(before) >= readings and before[-readings] >= begun else -1
+            assert found[i] == expected
+            some += expected >= 0
+    assert some > 20
+
+
+def test_what_lies_before_a_new_level_is_no_base() -> None:
+    """From the row at which it begins on, until the end of its series."""
+    start, rebased = np.array([0, 5, 8]), np.zeros(8, np.bool_)
+    rebased[2] = True
+    found = np.array([-1, 0, 1, 1, 2, -1, 5, 5])
+    cut_off(start, rebased, found)
+    assert found.tolist() == [-1, 0, -1, -1, 2, -1, 5, 5]
