@@ -73,8 +73,10 @@ class OnScores(Condition):
             known = view.usable & view.tested
             score = np.where(known, view.scores(self.window, self.least).score, np.nan)
             start = view.panel.start
-            plain = Whitened(score, np.ones(len(score)))
-            view.cache[key] = whiten(start, score, view.rebased, JUMP) if self.white else plain
+            if self.white:
+                view.cache[key] = whiten(start, score, view.rebased, JUMP)
+            else:
+                view.cache[key] = Whitened(score, np.broadcast_to(1.0, len(score)))
         return cast("Whitened", view.cache[key])
 
     def input(self, view: View) -> FloatArray:

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from thresholds.catalogue import Measure
 from thresholds.conditions import Comparison, Condition, Measured, Texts, Truth, compare, condition, sign, texts
-from thresholds.model import Direction, FloatArray, IntArray
+from thresholds.model import BoolArray, Direction, FloatArray, IntArray
 from thresholds.view import View
 
 if TYPE_CHECKING:
@@ -28,18 +28,8 @@ def on_scale(view: View) -> FloatArray:
 
     Prices as logarithms, futures as asinh(x / 2), counts as 2 sqrt(x), signed values as they are.
     """
-    key = ("on_scale",)
-    if key not in view.cache:
-        value = view.panel.value
-        y = value.astype(np.float64)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            price, futures, count = (view.measure_is(m) for m in (Measure.PRICE, Measure.FUTURES, Measure.COUNT))
-            y[price] = np.log(value[price])
-            y[futures] = np.arcsinh(value[futures] / 2)
-            y[count] = 2 * np.sqrt(value[count])
-        y[~(view.tested | view.usable) | ~np.isfinite(y)] = np.nan
-        view.cache[key] = y
-    return cast(FloatArray, view.cache[key])
+    scaled = view.scaled()
+    return np.where((view.tested | view.usable) & np.isfinite(scaled), scaled, np.nan)
 
 
 def off_scale(view: View, at: IntArray, y: FloatArray) -> FloatArray:
@@ -86,42 +76,31 @@ class Seasonal(Condition):
             raise ValueError("`years` is less than 3|Use 0 for the default, or at least 3: a season needs that long")
         return self
 
-    def columns(self, view: View, model: str) -> SeasonalScores:
-        """Scores of one model, computed once per view. Baselines hold usable values only."""
-        alps = model == "alps"
-        key = ("seasonal", model, self.years, 0 if alps else self.pairs, self.festival)
+    def columns(self, view: View) -> tuple[SeasonalScores, BoolArray]:
+        """Scores, and which of them are of alps: for `auto` each of the model that the cadence allows, never of both.
+
+        Computed once per view. Baselines hold usable values only.
+        """
+        key = ("seasonal", self.model, self.years, 0 if self.model == "alps" else self.pairs, self.festival)
         if key not in view.cache:
-            panel, y, floor = view.panel, on_scale(view), view.steps()[1]
-            common = panel.start, panel.day, y, view.usable, view.rebased, floor
-            if alps:
-                from thresholds.kernels.seasonal import alps_scores
+            from thresholds.kernels.fourier import fourier_scores
+            from thresholds.kernels.seasonal import SeasonalScores, alps_scores
 
-                view.cache[key] = alps_scores(*common, years=self.years, festival=self.festival)
+            panel, floor = view.panel, view.steps()[1]
+            common = panel.start, panel.day, on_scale(view), view.usable, view.rebased, floor
+            if self.model == "fourier":
+                scores = SeasonalScores.blank(len(panel))
             else:
-                from thresholds.kernels.fourier import fourier_scores
-
-                view.cache[key] = fourier_scores(
-                    *common, pairs=self.pairs, years=self.years or 3, festival=self.festival
-                )
-        return cast("SeasonalScores", view.cache[key])
+                scores = alps_scores(*common, years=self.years, festival=self.festival)
+            by_month = ~np.isnan(scores.score)
+            if self.model != "alps":
+                years = self.years or 3
+                fourier_scores(*common, pairs=self.pairs, years=years, festival=self.festival, into=scores)
+            view.cache[key] = (scores, by_month)
+        return cast("tuple[SeasonalScores, BoolArray]", view.cache[key])
 
     def scores(self, view: View) -> SeasonalScores:
-        """Of the chosen model; for `auto` of the one that the cadence allows at each observation: never both."""
-        if self.model != "auto":
-            return self.columns(view, self.model)
-        key = ("seasonal", "auto", self.years, self.pairs, self.festival)
-        if key not in view.cache:
-            from thresholds.kernels.seasonal import SeasonalScores
-
-            one, other = self.columns(view, "alps"), self.columns(view, "fourier")
-            known = ~np.isnan(one.score)
-            view.cache[key] = SeasonalScores(
-                np.where(known, one.score, other.score),
-                np.where(known, one.expected, other.expected),
-                np.where(known, one.scale, other.scale),
-                np.where(known, one.n_used, other.n_used),
-            )
-        return cast("SeasonalScores", view.cache[key])
+        return self.columns(view)[0]
 
     def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
         return compare(sign(direction) * self.scores(view).score, self.op, self.value * ease)
@@ -144,14 +123,12 @@ class Seasonal(Condition):
 
     def windows(self, view: View, at: IntArray) -> Texts:
         """What was compared with; for monthly series with the phase of ALPS, a state and no warning grade."""
-        found = texts("往年同期规律", at)
-        if self.model == "fourier":
-            return found
         from thresholds.kernels.seasonal import PHASES, phases
 
-        phase = phases(self.columns(view, "alps").score[at])
+        scores, by_month = self.columns(view)
+        phase = np.where(by_month[at], phases(scores.score[at]), -1)
         names = np.array([f"往年同月规律（ALPS：{name}）" for name in PHASES], np.object_)
-        return np.where(phase >= 0, names[np.maximum(phase, 0)], found)
+        return np.where(phase >= 0, names[np.maximum(phase, 0)], texts("往年同期规律", at))
 
 
 @condition

@@ -122,14 +122,16 @@ def fourier_scores(
     years: int = 3,
     festival: bool = True,
     least: int = LEAST_DAYS,
+    into: SeasonalScores | None = None,
 ) -> SeasonalScores:
     """Score every value against the days before it; arguments as for `alps_scores`.
 
     pairs  2 to 4 waves a year
     years  the window, by half-years: at most so many years, at least half a year less
     least  fewest days from the first value of the baseline to the tested one
+    into   scores of another model, to which are added those of the values that it does not judge
     """
-    scores = SeasonalScores.blank(len(y))
+    scores = into or SeasonalScores.blank(len(y))
     if not len(y):
         return scores
     low = int(day.min())
@@ -200,7 +202,8 @@ def scan_fourier(
                 n = int(sums.counts.sum())
                 settled = cadence(sums.counts, block % blocks)
                 ready = False
-            n_used[i] = n
+            free = np.isnan(score[i])
+            n_used[i] = n if free else n_used[i]
             regressors(tested, now, origin, shape)
             tested.number[INSIDE] = 0.0
             current = majority(sums.counts[block % blocks])
@@ -215,7 +218,7 @@ def scan_fourier(
                 if ready:
                     judge(fit, tested, plain - shape.festival, y[i] - level)
                     deviation = max(fit_deviation(fit), floor[i])
-                    if tested.number[INSIDE] > 0 and deviation > STILL:
+                    if free and tested.number[INSIDE] > 0 and deviation > STILL:
                         expected[i] = level + tested.number[PREDICTED]
                         scale[i] = deviation * sqrt(1.0 + tested.number[REACH])
                         score[i] = tested.number[MISS] / scale[i]
