@@ -6,7 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from thresholds.conditions import All, Any_, Condition, Measured, Not, Truth, condition, texts
+from thresholds.conditions import Condition, Measured, Truth, condition, texts
+from thresholds.conditions_tree import All, Any_, Not
 from thresholds.model import BoolArray, Direction, IntArray
 from thresholds.records import Record
 from thresholds.view import View

@@ -18,6 +18,7 @@ from thresholds import (
     conditions_seasonal,
     conditions_series,
     conditions_staying,
+    conditions_tree,
 )
 from thresholds.conditions import KINDS, AnyCondition
 
@@ -34,6 +35,7 @@ MODULES = (
     conditions_seasonal,
     conditions_series,
     conditions_staying,
+    conditions_tree,
 )
 
 __all__ = ["KINDS", "MODULES", "AnyCondition"]

@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from thresholds.aggregate import LEAST_CARRY, MOST_CARRY
 from thresholds.calendar import TOLERANCE, Day, Lag
 from thresholds.catalogue import Classified, Measure
-from thresholds.conditions import All, Any_, Breadth, Change, Condition, Lasting, Score
+from thresholds.conditions import Change, Condition, Score
 from thresholds.conditions_recorded import Recorded
+from thresholds.conditions_tree import All, Any_, Breadth, Lasting
 from thresholds.kernels.beside import role_of
 from thresholds.kernels.jit import compiled, over_series
 from thresholds.model import BoolArray, FloatArray, IntArray, SeriesKey
