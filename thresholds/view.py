@@ -120,12 +120,9 @@ class View:
         """float64[n]: relative change, 0.05 for +5 %; NaN where there is nothing positive to compare with."""
         key = ("change", lag, tolerance)
         if key not in self.cache:
-            base = self.base(lag, tolerance)
-            before = self.panel.value[base]  # -1 picks the last value; masked below
-            with np.errstate(divide="ignore", invalid="ignore"):
-                ratio = self.panel.value / before - 1.0
-            ratio[(base < 0) | (before <= 0)] = np.nan
-            self.cache[key] = ratio
+            from thresholds.kernels.lag import relative_change
+
+            self.cache[key] = relative_change(self.panel.value, self.base(lag, tolerance))
         return cast(FloatArray, self.cache[key])
 
     @cached_property

@@ -10,7 +10,7 @@ import numpy as np
 
 from thresholds.calendar import TOLERANCE, Day, Lag, earlier
 from thresholds.kernels.jit import compiled, over_series
-from thresholds.model import BoolArray, IntArray
+from thresholds.model import BoolArray, FloatArray, IntArray
 from thresholds.panel import Panel
 
 
@@ -64,6 +64,22 @@ def scan_origins(start: IntArray, rebased: BoolArray, found: IntArray, first: in
                 origin = i
             if found[i] < origin:
                 found[i] = -1
+
+
+def relative_change(value: FloatArray, base: IntArray) -> FloatArray:
+    """float64[n]: change against the value at `base` (-1: none), 0.05 for +5 %; NaN without a positive one."""
+    change = np.empty(len(value))
+    halves = np.array([0, len(value) // 2, len(value)])
+    over_series(halves, lambda a, b: scan_change(value, base, change, halves[a], halves[b]))
+    return change
+
+
+@compiled
+def scan_change(value: FloatArray, base: IntArray, change: FloatArray, first: int, last: int) -> None:
+    for i in range(first, last):
+        change[i] = np.nan
+        if base[i] >= 0 and value[base[i]] > 0.0:
+            change[i] = value[i] / value[base[i]] - 1.0
 
 
 def counted_back(start: IntArray, allowed: BoolArray, rebased: BoolArray, readings: int) -> IntArray:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.thresholds.build import panel_of, quotes
 from thresholds.calendar import FIXED, TOLERANCE, Lag, earlier
-from thresholds.kernels.lag import counted_back, cut_off, lag_positions
+from thresholds.kernels.lag import counted_back, cut_off, lag_positions, relative_change
 from thresholds.lunar import SPRING_FESTIVAL
 from thresholds.model import SeriesKey
 from thresholds.panel import Panel
@@ -204,3 +204,12 @@ def test_what_lies_before_a_new_level_is_no_base() -> None:
     found = np.array([-1, 0, 1, 1, 2, -1, 5, 5])
     cut_off(start, rebased, found)
     assert found.tolist() == [-1, 0, -1, -1, 2, -1, 5, 5]
+
+
+def test_change_is_against_a_positive_value_at_the_base() -> None:
+    """Half as much again, none left, a value below zero now; nothing where there is no base, or not above zero."""
+    value = np.array([2.0, 3.0, 0.0, -1.0, 5.0])
+    change = relative_change(value, np.array([-1, 0, 0, 1, 2]))
+    assert change[1:4].tolist() == [0.5, -1.0, -1.0 / 3.0 - 1.0]
+    assert np.isnan(change[[0, 4]]).all()
+    assert np.isnan(relative_change(value, np.array([3, 3, 3, 3, 3]))).all()
