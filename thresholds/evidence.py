@@ -45,7 +45,9 @@ def earlier_years(view: View, position: int) -> tuple[Earlier, ...]:
     """
     panel = view.panel
     series = int(panel.series[position])
-    first = int(np.maximum(panel.start[series], view.origin()[position] if view.rebased.any() else 0))
+    begin = int(panel.start[series])
+    levels = np.flatnonzero(view.rebased[begin : position + 1])  # a new level is compared with nothing before it
+    first = begin + int(levels[-1]) if len(levels) else begin
     days = same_days(int(panel.day[position]))
     found = (at_day(view, position, first, day, years, calendar) for years, calendar, day in days)
     return tuple(one for one in found if one is not None)

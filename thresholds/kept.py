@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import fields, is_dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 class Kept(OrderedDict[Hashable, object]):
@@ -34,11 +36,17 @@ class Kept(OrderedDict[Hashable, object]):
 
 
 def size_of(value: object) -> int:
-    """Bytes of the arrays in a result: one array, a tuple of them or a dataclass."""
+    """Bytes of the arrays in a result: one array, a tuple of them or a dataclass. The same array counts once."""
+    return sum({id(column): column.nbytes for column in columns_of(value)}.values())
+
+
+def columns_of(value: object) -> Iterator[NDArray[Any]]:
     if isinstance(value, np.ndarray):
-        return 0 if 0 in value.strides else value.nbytes  # one value for all rows takes no room
-    if isinstance(value, tuple):
-        return sum(size_of(part) for part in value)
-    if is_dataclass(value):
-        return sum(size_of(getattr(value, f.name)) for f in fields(value))
-    return 0
+        if 0 not in value.strides:  # one value for all rows takes no room
+            yield value
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from columns_of(part)
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from columns_of(getattr(value, field.name))

@@ -32,7 +32,7 @@ def test_nothing_goes_where_there_is_room() -> None:
 
 
 def test_sizes_are_those_of_the_arrays_inside() -> None:
-    """Of a dataclass and of a tuple; one value for all rows takes no room."""
+    """Of a dataclass and of a tuple; one array in two places counts once, one value for all rows takes no room."""
 
     @dataclass(slots=True)
     class Found:
@@ -42,6 +42,7 @@ def test_sizes_are_those_of_the_arrays_inside() -> None:
 
     found = Found(np.zeros(4), (np.zeros(2), np.zeros(1)))
     assert size_of(found) == 56
+    assert size_of((found.score, found.score)) == 32
     assert size_of(np.broadcast_to(1.0, 1000)) == 0
 
 
