@@ -28,7 +28,7 @@ from thresholds.silence import Cadence, silence_flags
 from thresholds.view import View
 
 CITY = "全市"
-ROOM = 16
+ROOM = 18
 """Bytes for each observation that results of kernels may take between one rule and the next: less than the panel."""
 LEAST_ROOM = 2**25
 """Bytes that they may take however small the panel is."""
