@@ -23,6 +23,8 @@ from thresholds.model import Flag, Kind
 from thresholds.panel import Panel
 
 PAGE = Path(__file__).parents[2] / "docs" / "detectors.md"
+ROUNDS = 6
+"""How often a fault that stays is put in, as it is put into each item but once"""
 BLOCK = re.compile(r"<!-- injected -->\n(?P<body>.*?)<!-- end -->", re.DOTALL)
 
 
@@ -67,7 +69,8 @@ def about(market: Market, fault: Fault, place: Place, flag: Flag) -> bool:
 def measure(market: Market, fault: Fault, seed: int = 20_260_101) -> Result:
     """Put a fault in as often as the market has rounds, and add up what comes of it."""
     result = Result()
-    for turn in range(market.rounds):
+    turns = ROUNDS if fault.stays else market.rounds
+    for turn in range(turns):
         where = places(market, fault, np.random.default_rng([seed, turn]))
         panel = injected(market, fault, where)
         result.places += len(where)
@@ -78,8 +81,8 @@ def measure(market: Market, fault: Fault, seed: int = 20_260_101) -> Result:
         else:
             policy_quiet(market, fault, where, flags, result)
             percent_quiet(market, where, panel, result)
-    result.elsewhere /= market.rounds
-    result.percent_elsewhere /= market.rounds
+    result.elsewhere /= turns
+    result.percent_elsewhere /= turns
     return result
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
@@ -235,31 +235,45 @@ def simulator(seed: int = 7, points: int = 12, days: int = 1100) -> Market:
 
 
 def places(market: Market, fault: Fault, rng: np.random.Generator) -> list[Place]:
-    """Random places, one after the other within each item."""
+    """Random places, one after the other within each item; one of each item for a fault that stays, because one after
+    the other they would become what is usual.
+    """
     if not fault.right:
         return feasts(market, fault)
+    some = one_place if fault.stays else places_in_turn
+    return [place for item in market.items for place in some(market, fault, item, rng)]
+
+
+def one_place(market: Market, fault: Fault, item: str, rng: np.random.Generator) -> list[Place]:
+    """A place at any time; none where twenty times are no good."""
+    for at in rng.permutation(market.axis[item])[:20].tolist():
+        place = place_at(market, fault, item, at, rng)
+        if place is not None:
+            return [place]
+    return []
+
+
+def places_in_turn(market: Market, fault: Fault, item: str, rng: np.random.Generator) -> list[Place]:
     found = []
-    for item, members in market.items.items():
-        axis = market.axis[item]
-        k = market.history + int(rng.integers(market.rest + 1))
-        while k < len(axis):
-            place = place_at(market, fault, item, members, int(axis[k]), rng)
-            if place is None:
-                k += 1 + market.rest // 4
-                continue
-            found.append(place)
-            over = int(np.searchsorted(axis, place.until))
-            k = over + market.rest + int(rng.integers(market.rest + 1))
+    axis = market.axis[item]
+    k = market.history + int(rng.integers(market.rest + 1))
+    while k < len(axis):
+        place = place_at(market, fault, item, int(axis[k]), rng)
+        if place is None:
+            k += 1 + market.rest // 4
+            continue
+        found.append(place)
+        over = int(np.searchsorted(axis, place.until))
+        k = over + market.rest + int(rng.integers(market.rest + 1))
     return found
 
 
-def place_at(
-    market: Market, fault: Fault, item: str, members: Sequence[int], at: int, rng: np.random.Generator
-) -> Place | None:
+def place_at(market: Market, fault: Fault, item: str, at: int, rng: np.random.Generator) -> Place | None:
     """A place from the report at time `at`, in a point by chance; None where no series has enough reports around."""
     lasts = fault.lasts(market)
     until = (market.watch if fault.watch else lasts) + market.late
     open_to = []
+    members = market.items[item]
     for s in members:
         time = market.times(s)
         k = int(np.searchsorted(time, at))
