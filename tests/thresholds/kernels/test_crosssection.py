@@ -205,3 +205,12 @@ def test_scores_that_do_not_matter_may_be_left_out_and_no_others() -> None:
         np.testing.assert_array_equal(some.score, every.at(some.row).score)
         if fences.floor:
             assert len(far) < len(some.row) < len(every.row) / 2
+
+
+def test_a_point_that_reports_twice_is_one_point() -> None:
+    """Six points, each at eight and at noon: six are fewer than ten."""
+    rng = np.random.default_rng(2)
+    panel = table(rng.uniform(4, 5, (2, 6)), time=np.array([[0.0], [14_400.0]]) * np.ones(6))
+    assert len(np.unique(panel.day)) == 1
+    assert np.isnan(found_in(panel, panel.value, panel.value, Fences()).score).all()
+    assert found_in(panel, panel.value, panel.value, Fences(), least=6).n_used.tolist() == [6] * 12
