@@ -68,8 +68,11 @@ def hits_of(rule: Rule, pack: Pack, view: View, valid: BoolArray) -> list[RuleHi
             continue
         # kept also where it opens nothing: it may carry on what another rule opened, whatever else is in the panel
         opens = rule.when.truth(view, direction)[at] == 1
+        base = rule.when.compared(view, at)
+        if rule.rank_from_score:  # what every Spring Festival brings is not unusual, however large beside other weeks
+            opens &= ~alike_last_year(view, at, base)
         behind = rule.when.measure(view, at, direction), rule.when.since(view, at, direction)
-        found.append(RuleHits(rule, pack, direction, view, at, opens, *behind, rule.when.compared(view, at)))
+        found.append(RuleHits(rule, pack, direction, view, at, opens, *behind, base))
     return found
 
 

@@ -152,6 +152,14 @@ def test_at_the_festival_neither_breadth_nor_duration_adds_a_grade() -> None:
     assert [(f.area, f.peak_grade.label) for f in flags] == [("全市", "III")]
 
 
+@pytest.mark.parametrize(("last_year", "flagged"), [(0.22, 0), (0.0, 1)])
+def test_what_every_festival_brings_is_not_unusual(last_year: float, flagged: int) -> None:
+    """A statistical rule opens no flag on a rise that came last year too, at the same distance from the festival."""
+    under = policy(rule({**STEP, "window": 30}, rank_from_score=[5, 10], direction="up"))
+    flags = [f for f in moves(around_two_festivals(last_year, 0.25), under) if f.first_flagged.year == 2026]
+    assert len(flags) == flagged
+
+
 def test_a_proposed_grade_ends_after_the_stable_days_of_the_plan() -> None:
     """青岛市价格监测条例, art. 25: fifteen stable days; what proposed no grade ends after the rule's own hold."""
     graded = policy(rule(CHANGE, rank=1, hold_days=7), stable_days=15)
