@@ -249,7 +249,7 @@ def test_a_reload_brings_jobs_metrics_and_rules_into_line(tmp_path: Path) -> Non
         assert app.policy.version != version
         assert "stat-robust" not in {pack.id for pack in app.policy.packs}
         app.evaluation.evaluate(NOW)
-        assert app.evaluation.policy is app.policy
+        assert app.evaluation.files is app.policy
         assert sample(app, "config_reload_success") == 1
         assert app.config.web.port > 0, "the address in use stays"
         with urllib.request.urlopen(url(app, "/healthz")) as answer:

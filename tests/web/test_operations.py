@@ -34,6 +34,10 @@ ROUTES = [
     ("POST", "/api/v1/flags/x/review", Scope.FLAGS_REVIEW),
     ("POST", "/api/v1/flags/x/ack", Scope.FLAGS_REVIEW),
     ("POST", "/api/v1/alerts/1/ack", Scope.ALERTS_ACK),
+    ("GET", "/api/v1/records", Scope.FLAGS_READ),
+    ("GET", "/api/v1/records/x", Scope.FLAGS_READ),
+    ("POST", "/api/v1/records", Scope.RECORDS_WRITE),
+    ("POST", "/api/v1/records/x/lift", Scope.RECORDS_WRITE),
 ]
 
 
