@@ -182,10 +182,12 @@ def forget(used: View, other: View) -> None:
 
 
 def in_force(rule: Rule, pack: Pack, view: View, zone: tzinfo) -> BoolArray:
-    """bool[n]: observations of the rule's classes and domain within its dates."""
+    """bool[n]: observations of the rule's classes and domain within its dates; empty where no series is."""
     applies = view.of_classes(rule.classes, rule.without_classes)
     if pack.domain != "any":
         applies &= np.array([c.domain == pack.domain for c in view.classified], np.bool_)
+    if not applies.any():
+        return applies[:0]
     valid: BoolArray = applies[view.panel.series]
     for begin in (pack.valid_from, rule.valid_from):
         if begin:

@@ -112,7 +112,8 @@ class Trial:
 
     def valid(self, rule: Rule, pack: Pack) -> BoolArray:
         """bool[n]: observations that the rule watches."""
-        return in_force(rule, pack, self.seen.points, self.zone)
+        found = in_force(rule, pack, self.seen.points, self.zone)
+        return found if len(found) else np.zeros(len(self.panel), np.bool_)
 
     def watched(self, rule: Rule, pack: Pack) -> Watched:
         return watched(self.panel, self.valid(rule, pack))
