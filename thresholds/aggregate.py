@@ -49,7 +49,7 @@ class Areas:
         if not len(heard):
             return False
         gap = int(heard[1] - heard[0]) if len(heard) == 2 else LEAST_CARRY
-        return time <= int(heard[-1]) + min(max(3 * gap, LEAST_CARRY), MOST_CARRY)
+        return time <= int(heard[-1]) + stands(gap)
 
 
 def by_area(points: Panel, usable: BoolArray, rebased: BoolArray, ratio: BoolArray) -> Areas:
@@ -119,6 +119,12 @@ def matched_mean(
 
 
 @compiled
+def stands(interval: int) -> int:
+    """Seconds for which a quote stands that came so long after the one before it."""
+    return min(max(3 * interval, LEAST_CARRY), MOST_CARRY)
+
+
+@compiled
 def scan_matched(
     start: IntArray,
     time: IntArray,
@@ -173,7 +179,7 @@ def scan_matched(
             if fresh:
                 at_now = at[j]
                 gap = now - heard[j] if heard[j] != 0 else LEAST_CARRY
-                until[j] = now + min(max(3 * gap, LEAST_CARRY), MOST_CARRY)
+                until[j] = now + stands(gap)
                 heard[j] = now
                 quote[j] = new
                 at[j] += 1

@@ -12,19 +12,19 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PlainValidator, SerializeAsAny, model_validator
 
 from thresholds.calendar import WORDS, Lag
-from thresholds.catalogue import Measure
 from thresholds.model import BoolArray, Direction, FloatArray, IntArray
 from thresholds.settings import Duration, Settings
 from thresholds.units import factor
-from thresholds.view import View
+from thresholds.view import RATIOS, View
 
 if TYPE_CHECKING:
     from thresholds.kernels.robust import RobustScores
@@ -163,6 +163,15 @@ def log_change(share: float, direction: Direction) -> float:
     return math.log1p(share)
 
 
+@overload
+def whole_days(duration: timedelta) -> int: ...
+@overload
+def whole_days(duration: None) -> None: ...
+def whole_days(duration: timedelta | None) -> int | None:
+    """Days, the last one begun counted; None for no limit."""
+    return None if duration is None else math.ceil(duration.total_seconds() / 86_400)
+
+
 def texts(text: str, at: IntArray | BoolArray) -> Texts:
     return np.full(len(at), text, np.object_)
 
@@ -190,7 +199,7 @@ class Change(Condition):
 
     @property
     def days(self) -> int | None:
-        return None if self.max_age is None else math.ceil(self.max_age.total_seconds() / 86_400)
+        return whole_days(self.max_age)
 
     def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
         return compare(self.columns(view), self.op, self.percent / 100 * ease, sign(direction))
@@ -246,7 +255,7 @@ class Score(Condition):
         found = compare(scores, self.op, self.value * ease, sign(direction))
         if self.percent:
             step, _ = view.steps(self.over)
-            ratio = view.measure_is(Measure.PRICE) | view.measure_is(Measure.FUTURES)
+            ratio = view.measure_is(*RATIOS)
             small = ratio & (sign(direction) * step < log_change(self.percent / 100 * ease, direction) - SLACK)
             found[small & (found == 1)] = 0
         return found
@@ -349,5 +358,4 @@ class StateSet(Condition):
     kind: Literal["state_set"] = "state_set"
 
     def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
-        per_series: BoolArray = np.array([c.state_set for c in view.classified], np.bool_)
-        return per_series[view.panel.series].astype(np.int8)
+        return view.series_where(lambda c: c.state_set)[view.panel.series].astype(np.int8)

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from thresholds.catalogue import folded
-from thresholds.conditions import Comparison, Condition, Measured, Texts, Truth, compare, condition, sign, texts
+from thresholds.conditions import (
+    Comparison,
+    Condition,
+    Measured,
+    Texts,
+    Truth,
+    compare,
+    condition,
+    sign,
+    texts,
+    whole_days,
+)
 from thresholds.model import Direction, FloatArray, IntArray
 from thresholds.settings import Duration
 from thresholds.view import View
@@ -17,8 +27,6 @@ from thresholds.wording import number
 
 if TYPE_CHECKING:
     from thresholds.kernels.composite import Gap, Ratio
-
-DAY_SECONDS = 86_400
 
 
 def two_sided(x: FloatArray, op: Comparison, bound: float | None, direction: Direction, ease: float) -> Truth:
@@ -152,7 +160,7 @@ class RatioOf(Condition):
         ]
 
     def ratio(self, view: View) -> Ratio:
-        days = math.ceil(self.max_age.total_seconds() / DAY_SECONDS)
+        days = whole_days(self.max_age)
         channels = (self.numerator_channels, self.denominator_channels)
         key = ("ratio", self.numerator, self.denominator, self.published, *channels, days)
         if key not in view.cache:

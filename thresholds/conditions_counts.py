@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
 def has_counts(view: View) -> bool:
     """Whether there are any: rules on counts cost nothing where there are only prices."""
-    if "has_counts" not in view.cache:
-        view.cache["has_counts"] = any(c.measure is Measure.COUNT for c in view.classified)
-    return cast(bool, view.cache["has_counts"])
+    return Measure.COUNT in view.measures
 
 
 def out(view: View) -> BoolArray:
@@ -28,7 +26,7 @@ def out(view: View) -> BoolArray:
     if "outages" not in view.cache:
         from thresholds.kernels.outage import Outage, outages  # see thresholds.view: numba is not loaded at start
 
-        counts = np.array([c.measure is Measure.COUNT for c in view.classified], np.bool_)
+        counts = view.series_where(lambda c: c.measure is Measure.COUNT)
         view.cache["outages"] = outages(view.panel, counts, view.usable) == Outage.OUT
     return cast(BoolArray, view.cache["outages"])
 

@@ -22,6 +22,7 @@ from thresholds.conditions import (
     condition,
     sign,
     texts,
+    whole_days,
 )
 from thresholds.conditions_charts import growing, worded
 from thresholds.model import BoolArray, Direction, FloatArray, IntArray
@@ -35,10 +36,6 @@ if TYPE_CHECKING:
     from thresholds.kernels.dispersion import Dispersion
 
 UNKNOWN = -128
-
-
-def whole_days(duration: Duration | None) -> int | None:
-    return None if duration is None else math.ceil(duration.total_seconds() / 86_400)
 
 
 def classes(view: View) -> Codes:

@@ -19,15 +19,7 @@ if TYPE_CHECKING:
 
 def scaled(view: View, value: FloatArray) -> FloatArray:
     """`value` on the scale on which errors of the series are alike at all levels; NaN where there is none."""
-    out = value.copy()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        for measure, way in (
-            (Measure.PRICE, np.log),
-            (Measure.FUTURES, lambda x: np.arcsinh(x / 2)),
-            (Measure.COUNT, lambda x: 2 * np.sqrt(x)),
-        ):
-            here = view.measure_is(measure)
-            out[here] = way(value[here])
+    out = view.on_scale(value)
     out[~np.isfinite(out)] = np.nan
     return out
 
@@ -126,23 +118,38 @@ class Forecast(Condition):
     def measure(self, view: View, at: IntArray, direction: Direction) -> Measured | None:
         if not self.asked(direction):
             return None
-        found, bound = self.forecasts(view), self.bound(view, direction)[at]
-        chance, used = self.chances(view, direction)[at], found.n_used[at]
-        word = "降到" if direction is Direction.DOWN else "升到"
-        clause = [
-            f"按近{n}次预测的误差，{self.horizon}期内{word}{number(b)}的可能为{c:.0%}，达到或超过{self.chance:.0%}"
-            for n, b, c in zip(used.tolist(), bound, chance, strict=True)
-        ]
-        return Measured(
-            value=view.panel.value[at],
-            expected=unscaled(view, at, found.expected[at]),
-            scale=np.full(len(at), np.nan),
-            score=chance * 100,
-            threshold=np.full(len(at), self.chance * 100),
-            limit=bound,
-            unit=texts("%", at),
-            window=texts(f"今后{self.horizon}期", at),
-            n_used=used,
-            comparison=texts(">=", at),
-            clause=np.array(clause, np.object_),
-        )
+        what = f"{self.horizon}期内{'降到' if direction is Direction.DOWN else '升到'}{{}}"
+        found, bound, chance = self.forecasts(view), self.bound(view, direction), self.chances(view, direction)
+        return foreseen(view, at, found, bound, chance, self.chance, what, f"今后{self.horizon}期")
+
+
+def foreseen(
+    view: View,
+    at: IntArray,
+    found: Forecasts,
+    bound: FloatArray,
+    chances: FloatArray,
+    least: float,
+    what: str,
+    window: str,
+) -> Measured:
+    """What is measured of a chance at positions `at`: bound and chance float64[n], `least` the chance asked for,
+    `what` it is the chance of, with {} for the bound."""
+    bound, chance, used = bound[at], chances[at], found.n_used[at]
+    clause = [
+        f"按近{n}次预测的误差，{what.format(number(b))}的可能为{c:.0%}，达到或超过{least:.0%}"
+        for n, b, c in zip(used.tolist(), bound, chance, strict=True)
+    ]
+    return Measured(
+        value=view.panel.value[at],
+        expected=unscaled(view, at, found.expected[at]),
+        scale=np.full(len(at), np.nan),
+        score=chance * 100,
+        threshold=np.full(len(at), least * 100),
+        limit=bound,
+        unit=texts("%", at),
+        window=texts(window, at),
+        n_used=used,
+        comparison=texts(">=", at),
+        clause=np.array(clause, np.object_),
+    )

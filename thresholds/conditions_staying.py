@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from thresholds.calendar import WORDS, Lag
-from thresholds.conditions import Comparison, Condition, Measured, Truth, compare, condition, sign, texts
-from thresholds.conditions_forecast import scaled, unscaled
+from thresholds.conditions import Comparison, Condition, Measured, Truth, compare, condition, sign, whole_days
+from thresholds.conditions_forecast import foreseen, scaled
 from thresholds.model import Direction, FloatArray, IntArray
 from thresholds.settings import Duration
 from thresholds.view import View
-from thresholds.wording import number
 
 if TYPE_CHECKING:
     from thresholds.kernels.forecast import Forecasts
-
-DAY_SECONDS = 86_400
 
 
 @condition
@@ -59,7 +55,7 @@ class Staying(Condition):
 
     @property
     def days(self) -> int | None:
-        return None if self.max_age is None else math.ceil(self.max_age.total_seconds() / DAY_SECONDS)
+        return whole_days(self.max_age)
 
     def bound(self, view: View, direction: Direction) -> FloatArray:
         """float64[n], in the unit of the series; NaN where there is nothing positive to compare with."""
@@ -98,23 +94,7 @@ class Staying(Condition):
         return np.where((change == 0) | (lasts == 0), 0, np.minimum(change, lasts)).astype(np.int8)
 
     def measure(self, view: View, at: IntArray, direction: Direction) -> Measured:
-        found, bound = self.forecasts(view), self.bound(view, direction)[at]
-        chance, used = self.chances(view, direction)[at], found.n_used[at]
-        word = "以下" if direction is Direction.DOWN else "以上"
-        clause = [
-            f"按近{n}次预测的误差，今后{self.horizon}期保持在{number(b)}{word}的可能为{c:.0%}，达到或超过{self.chance:.0%}"
-            for n, b, c in zip(used.tolist(), bound, chance, strict=True)
-        ]
-        return Measured(
-            value=view.panel.value[at],
-            expected=unscaled(view, at, found.expected[at]),
-            scale=np.full(len(at), np.nan),
-            score=chance * 100,
-            threshold=np.full(len(at), self.chance * 100),
-            limit=bound,
-            unit=texts("%", at),
-            window=texts(f"{WORDS[self.over]}，今后{self.horizon}期", at),
-            n_used=used,
-            comparison=texts(">=", at),
-            clause=np.array(clause, np.object_),
-        )
+        what = f"今后{self.horizon}期保持在{{}}{'以下' if direction is Direction.DOWN else '以上'}"
+        found, bound, chance = self.forecasts(view), self.bound(view, direction), self.chances(view, direction)
+        window = f"{WORDS[self.over]}，今后{self.horizon}期"
+        return foreseen(view, at, found, bound, chance, self.chance, what, window)

@@ -185,7 +185,7 @@ def in_force(rule: Rule, pack: Pack, view: View, zone: tzinfo) -> BoolArray:
     """bool[n]: observations of the rule's classes and domain within its dates; empty where no series is."""
     applies = view.of_classes(rule.classes, rule.without_classes)
     if pack.domain != "any":
-        applies &= np.array([c.domain == pack.domain for c in view.classified], np.bool_)
+        applies &= view.series_where(lambda c: c.domain == pack.domain)
     if not applies.any():
         return applies[:0]
     valid: BoolArray = applies[view.panel.series]

@@ -172,8 +172,10 @@ def scores_of(one: RuleHits) -> tuple[FloatArray, FloatArray]:
 
 def holds_of(one: RuleHits, series: NDArray[np.int32], base: NDArray[np.int32], policy: Policy) -> IntArray:
     """int64[n]: days that each hit keeps a flag open: the rule's, and the plan's where numbers propose a grade."""
-    plans = [policy.plan_of(c.domain) for c in one.view.classified]
-    stable, highest = np.array([(p.stable_days, p.highest) if p else (0, 0) for p in plans], np.int64)[series].T
+    kinds, codes = one.view.kinds
+    plans = [policy.plan_of(c.domain) for c in kinds]
+    own = np.array([(p.stable_days, p.highest) if p else (0, 0) for p in plans], np.int64)
+    stable, highest = own[codes[series]].T
     numeric = (base > 0) & (base <= highest)  # a grade that was decided on ends when that is lifted (P24)
     return np.maximum(one.rule.hold_days, np.where(numeric & one.opens, stable, 0))
 
@@ -296,11 +298,13 @@ class Writer:
                 continue
             row = self.collected.row[where]
             at = one.at[row]
-            compared = one.compared[row] if one.compared is not None else None
-            festival[where] = alike_last_year(one.view, at, compared)
-            own = [self.policy.plan_of(c.domain) for c in one.view.classified]
+            if not one.rule.rank_from_score:  # a statistical rule opens nothing on such a move (`hits_of`)
+                compared = one.compared[row] if one.compared is not None else None
+                festival[where] = alike_last_year(one.view, at, compared)
+            kinds, codes = one.view.kinds
+            own = [self.policy.plan_of(c.domain) for c in kinds]
             numbers = np.array([plans.index(p) if p else len(plans) for p in own], np.int32)
-            plan[where] = numbers[one.view.panel.series[at]]
+            plan[where] = numbers[codes[one.view.panel.series[at]]]
         return proposed(hits, self.result, self.collected.base, statistical, festival, [*plans, None], plan)
 
     def measure(self, opening: BoolArray) -> dict[int, tuple[Measured | None, IntArray, int]]:

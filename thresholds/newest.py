@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from thresholds.aggregate import LEAST_CARRY, MOST_CARRY
+from thresholds.aggregate import stands
 from thresholds.calendar import TOLERANCE, Day, Lag
 from thresholds.catalogue import Classified, Measure
 from thresholds.conditions import Change, Condition, Score
@@ -211,12 +211,6 @@ def scan_quiet(
             calm = calm_at(start[s], i, time, day, value, mark, bars[row], days, readings, reach)
             i -= 1
         result[s] = calm
-
-
-@compiled
-def stands(interval: int) -> int:
-    """Seconds for which a quote stands that came so long after the one before it (thresholds.aggregate)."""
-    return int(min(max(3 * interval, LEAST_CARRY), MOST_CARRY))
 
 
 @compiled

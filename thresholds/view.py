@@ -71,20 +71,31 @@ class View:
     records: Sequence[Record] = ()
     order: dict[str, Cells] = field(default_factory=dict)
 
-    def measure_is(self, measure: Measure) -> BoolArray:
-        """bool[n]: observations of series measured so."""
-        key = ("measure", measure)
+    @cached_property
+    def kinds(self) -> tuple[list[Classified], IntArray]:
+        """What series are classified as, each once, and int64[n_series], which of them each series is: a city has
+        thousands of series and a few dozen of these."""
+        number: dict[Classified, int] = {}
+        codes = [number.setdefault(one, len(number)) for one in self.classified]
+        return list(number), np.array(codes, np.int64)
+
+    def series_where(self, judge: Callable[[Classified], bool]) -> BoolArray:
+        """bool[n_series]: series of whose classification `judge` is true."""
+        kinds, codes = self.kinds
+        return np.array([judge(one) for one in kinds], np.bool_)[codes]
+
+    def measure_is(self, *measures: Measure) -> BoolArray:
+        """bool[n]: observations of series measured in one of these ways."""
+        key = ("measure", measures)
         if key not in self.cache:
-            per_series = np.array([c.measure is measure for c in self.classified], np.bool_)
-            self.cache[key] = per_series[self.panel.series]
+            self.cache[key] = self.series_where(lambda c: c.measure in measures)[self.panel.series]
         return cast(BoolArray, self.cache[key])
 
     def of_classes(self, classes: Sequence[str], without: Sequence[str] = ()) -> BoolArray:
         """bool[n_series]: series whose class, or a parent of it, is named (all if none is), and none of `without`."""
         wanted, unwanted = set(classes), set(without)
-        return np.array(
-            [(not wanted or bool(wanted & set(c.chain))) and not unwanted & set(c.chain) for c in self.classified],
-            np.bool_,
+        return self.series_where(
+            lambda c: (not wanted or not wanted.isdisjoint(c.chain)) and unwanted.isdisjoint(c.chain)
         )
 
     def cells(self, by: str = "group", code: Codes | None = None) -> Cells:
@@ -167,23 +178,30 @@ class View:
     def scaled(self) -> FloatArray:
         """float64[n]: values on the scale of their measure, on which steps are differences; NaN where it has none."""
         if "scaled" not in self.cache:
-            value = self.panel.value
-            scaled = value.copy()
-            with np.errstate(divide="ignore", invalid="ignore"):
-                for measure in {c.measure for c in self.classified} - {Measure.SIGNED}:
-                    here = self.measure_is(measure)
-                    scaled[here] = SCALES[measure](value[here])
-            self.cache["scaled"] = scaled
+            self.cache["scaled"] = self.on_scale(self.panel.value)
         return cast(FloatArray, self.cache["scaled"])
+
+    def on_scale(self, value: FloatArray) -> FloatArray:
+        """float64[n], other values of the same series on the scale of their measure."""
+        scaled = value.copy()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            for measure in self.measures - {Measure.SIGNED}:
+                here = self.measure_is(measure)
+                scaled[here] = SCALES[measure](value[here])
+        return scaled
+
+    @property
+    def measures(self) -> set[Measure]:
+        """The ways in which series of this view are measured."""
+        return {c.measure for c in self.kinds[0]}
 
     def make_steps(self, over: int) -> tuple[FloatArray, FloatArray]:
         base = self.back(over)
         scaled = self.scaled()
         floor = np.full(len(scaled), LOG_FLOOR)
-        measures = {c.measure for c in self.classified}
-        if Measure.COUNT in measures:
+        if Measure.COUNT in self.measures:
             floor[self.measure_is(Measure.COUNT)] = COUNT_FLOOR
-        if Measure.SIGNED in measures:
+        if Measure.SIGNED in self.measures:
             here = self.measure_is(Measure.SIGNED)
             floor[here] = LEVEL_FLOOR * np.abs(self.panel.value[base[here]])
         with np.errstate(invalid="ignore"):
@@ -219,7 +237,7 @@ class View:
             tested_step = np.where(self.tested | self.usable, step, np.nan)
             from thresholds.kernels.robust import robust_scores
 
-            ratio = np.array([c.measure in RATIOS for c in self.classified], np.bool_)
+            ratio = self.series_where(lambda c: c.measure in RATIOS)
             self.cache[key] = robust_scores(
                 self.panel.start,
                 tested_step,
