@@ -256,6 +256,8 @@ flag = Table(
     Column("revision", Integer, nullable=False, server_default="1"),  # optimistic lock for people
     Index("ix_flag_state_first_flagged_at", "state", "first_flagged_at"),
     Index("ix_flag_item", "item"),
+    Index("ix_flag_queue", "state", "grade_rank", "first_flagged_at", "id"),
+    Index("ix_flag_rule_first_flagged_at", "rule", "first_flagged_at"),
 )
 
 flag_log = Table(
