@@ -177,6 +177,7 @@ token = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
     Column("revoked_at", BigInteger),
+    Column("areas", JSON(none_as_null=True)),  # NULL: everywhere
 )
 
 content = Table(
