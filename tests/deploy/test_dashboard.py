@@ -1,4 +1,4 @@
-"""The Grafana dashboard: well formed, and every expression in it finds data in a real Prometheus."""
+"""The Grafana dashboards: as their code makes them, well formed, every expression with data in a real Prometheus."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from deploy.grafana.source.__main__ import DASHBOARDS as MADE
+from deploy.grafana.source.__main__ import text_of
 from tests.deploy.conftest import DEPLOY, Prometheus, until
 
 PATHS = sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))
@@ -20,8 +22,10 @@ EXPRESSIONS = [
     pytest.param(target["expr"], id=f"{name}-{panel['id']}{target['refId']}")
     for name, panel in PANELS
     for target in panel["targets"]
+    if "expr" in target
 ]
-BUILT_IN = {"__rate_interval"}
+BUILT_IN = {"__rate_interval", "__unixEpochFrom", "__unixEpochTo"}
+SOURCES = {"prometheus": "${datasource}", "grafana-postgresql-datasource": "${postgres}"}
 
 
 def variables(name: str) -> dict[str, dict[str, Any]]:
@@ -37,9 +41,19 @@ def has_data(prometheus: Prometheus, expression: str) -> bool:
     return any(math.isfinite(value) for value in prometheus.query(expression))
 
 
-def test_there_is_a_dashboard_with_expressions() -> None:
-    assert DASHBOARDS
+def test_there_are_dashboards_with_expressions() -> None:
+    assert sorted(DASHBOARDS) == ["delivery", "health", "overview", "prices", "quality"]
     assert len(EXPRESSIONS) > 30
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_the_shipped_file_is_what_the_code_makes(name: str) -> None:
+    shipped = (DEPLOY / "grafana" / "dashboards" / f"{name}.json").read_text("utf-8")
+    assert shipped == text_of(name), "python -m deploy.grafana.source writes the files anew"
+
+
+def test_dashboards_have_addresses_of_their_own() -> None:
+    assert len({one["uid"] for one in DASHBOARDS.values()}) == len(DASHBOARDS)
 
 
 @pytest.mark.prometheus
@@ -54,7 +68,7 @@ def test_every_expression_of_a_panel_returns_data(prometheus: Prometheus, expres
 @pytest.mark.parametrize("name", DASHBOARDS)
 def test_every_variable_offers_values(prometheus: Prometheus, name: str) -> None:
     for variable in variables(name).values():
-        if variable["type"] == "query":
+        if variable["type"] == "query" and variable["datasource"]["type"] == "prometheus":
             found = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable["query"]["query"])
             assert found, variable
             metric, label = found.groups()
@@ -72,7 +86,7 @@ def test_every_annotation_query_is_valid(prometheus: Prometheus, name: str) -> N
 @pytest.mark.parametrize("name", DASHBOARDS)
 def test_only_variables_that_exist_are_used(name: str) -> None:
     text = json.dumps(DASHBOARDS[name])
-    used = set(re.findall(r"\$\{?(\w+)\}?", text)) - BUILT_IN
+    used = set(re.findall(r"\$\{?(\w+)", text)) - BUILT_IN
     assert used - {"__all"} <= set(variables(name))
 
 
@@ -90,7 +104,9 @@ def test_the_data_source_is_chosen_by_the_reader_everywhere(name: str) -> None:
 
     found = [one for one in sources(DASHBOARDS[name]) if one["type"] != "grafana"]
     assert found
-    assert all(one == {"type": "prometheus", "uid": "${datasource}"} for one in found)
+    assert all(one["uid"] == SOURCES[one["type"]] for one in found)
+    offered = {one["query"] for one in variables(name).values() if one["type"] == "datasource"}
+    assert offered == {one["type"] for one in found}
 
 
 @pytest.mark.parametrize("name", DASHBOARDS)
