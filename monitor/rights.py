@@ -220,13 +220,16 @@ class Session:
     id       the hash under which it is stored; the cookie's value is nowhere
     csrf     what every form of this session carries
     stage    code: the second factor is still to come; full: signed in
+    address, request_id   of the request that is being answered, for the audit
     """
 
     id: str
     csrf: str
     stage: str = "full"
     flash: tuple[tuple[str, str], ...] = ()
-    """(css class, text) to show once"""
+    """(kind, text) to show once; kinds are done, note and fault"""
+    address: str = ""
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
