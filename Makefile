@@ -1,5 +1,5 @@
 # Every target works alone on a fresh clone. PYTHON=… chooses the interpreter (3.11 or newer).
-.PHONY: help run test check bench lock clean setup-run setup-test
+.PHONY: help run test check bench messages lock clean setup-run setup-test
 .DEFAULT_GOAL := help
 export PYTHON
 
@@ -8,6 +8,7 @@ help:
 	@echo 'make test    set up everything and run all tests (ARGS=… goes to pytest)'
 	@echo 'make check   formatting, lint, types, import arrows'
 	@echo 'make bench   the benchmarks, each printing a ratio'
+	@echo 'make messages  bring the console catalogues (monitor/locale) up to date with its texts'
 	@echo 'make lock    re-create the lock files (UPGRADE=1: with the newest versions)'
 	@echo 'make clean   remove what was set up; your data stays'
 
@@ -31,6 +32,9 @@ check: setup-test
 
 bench: setup-test
 	@set -e; for file in bench/[!_]*.py; do echo "== $$file"; .venv/bin/python "$$file"; done
+
+messages: setup-test
+	.venv/bin/python -m tests.console.messages
 
 lock:
 	tools/lock.sh

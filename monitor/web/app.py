@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -13,16 +12,17 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
 
 from monitor.store.errors import StoreError
 from monitor.web import alerts, flags, observations, operations, page, problem, records, schemas
+from monitor.web.console import language
+from monitor.web.console.assets import Static
+from monitor.web.console.i18n import Languages
 from monitor.web.context import WebContext
 from monitor.web.guard import Guard
 from monitor.web.push import PushState
 
 log = logging.getLogger("monitor.web")
-HERE = Path(__file__).parent
 
 DESCRIPTION = """\
 价格与金融风险监测预警系统的接口。
@@ -54,6 +54,7 @@ def create_web(ctx: WebContext) -> FastAPI:
     )
     app.state.context = ctx
     app.state.pushes = PushState()
+    app.add_middleware(Languages, default=ctx.language)
     app.add_middleware(
         Guard,
         max_body_bytes=ctx.settings.max_body_bytes,
@@ -68,7 +69,8 @@ def create_web(ctx: WebContext) -> FastAPI:
         app.include_router(part.router, prefix="/api/v1")
     app.include_router(operations.router)
     app.include_router(page.router)
-    app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+    app.include_router(language.router)
+    app.mount("/static", Static(), name="static")
     app.openapi = lambda: openapi_of(app)  # type: ignore[method-assign]
     return app
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from monitor.auth import Scope
 from monitor.store import tokens
@@ -34,6 +35,7 @@ class Running:
     context: WebContext
     woken: list[int] = field(default_factory=list)
     stored: list[tuple[Any, ...]] = field(default_factory=list)
+    app: FastAPI = field(kw_only=True)
 
     def token(self, *scopes: Scope, name: str = "") -> str:
         """A new token with these scopes, all of them when none is named."""
@@ -70,7 +72,8 @@ def serving(url: str, settings: WebSettings, **changes: Any) -> Iterator[Running
     )
     context = replace(context, **changes)
     listener = bind("127.0.0.1", 0)
-    server = make_server(create_web(context))
+    app = create_web(context)
+    server = make_server(app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:
@@ -80,7 +83,7 @@ def serving(url: str, settings: WebSettings, **changes: Any) -> Iterator[Running
             assert time.monotonic() < deadline, "the server did not start in time"
             time.sleep(0.005)
         port = listener.getsockname()[1]
-        yield Running(f"http://127.0.0.1:{port}", db, context, woken, stored)
+        yield Running(f"http://127.0.0.1:{port}", db, context, woken, stored, app=app)
     finally:
         server.should_exit = True
         thread.join(15)

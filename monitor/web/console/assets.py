@@ -1,0 +1,57 @@
+"""The scripts and styles that tools/assets.py built: their addresses by name, and how long a browser may keep them.
+
+Without them the pages work all the same, only plainly; the log says so once.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from functools import cache
+from os import stat_result
+from pathlib import Path
+from typing import Any
+
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+
+log = logging.getLogger("monitor.web")
+STATIC = Path(__file__).parents[1] / "static"
+BUILT = "dist"
+A_YEAR = "public, max-age=31536000, immutable"  # the name changes with the content
+ASK_AGAIN = "no-cache"
+
+
+def url(name: str) -> str:
+    """'console.css' -> '/static/dist/console-4F2A….css'; '' where the assets were not built.
+
+    Raises LookupError for a name that no source has.
+    """
+    built = manifest()
+    if built and name not in built:
+        raise LookupError(f"{name} is not among the built assets; is it in monitor/web/assets? (make assets)")
+    return f"/static/{BUILT}/{built[name]}" if built else ""
+
+
+@cache
+def manifest() -> dict[str, str]:
+    """File names by source; empty when nothing was built."""
+    try:
+        found: dict[str, str] = json.loads((STATIC / BUILT / "manifest.json").read_bytes())
+    except FileNotFoundError:
+        log.error("scripts and styles are not built: the console's pages are plain until `make assets` was run")
+        return {}
+    return found
+
+
+class Static(StaticFiles):
+    """Files of this package: what was built is kept by browsers for good, the rest is asked for again."""
+
+    def __init__(self) -> None:
+        super().__init__(directory=STATIC)
+
+    def file_response(self, full_path: Any, stat_result: stat_result, scope: Any, status_code: int = 200) -> Response:
+        answer = super().file_response(full_path, stat_result, scope, status_code)
+        hashed = Path(full_path).parent.name == BUILT and Path(full_path).suffix != ".json"
+        answer.headers["Cache-Control"] = A_YEAR if hashed else ASK_AGAIN
+        return answer

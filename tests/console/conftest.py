@@ -1,0 +1,7 @@
+"""The console on a real server; fixtures as in tests/web."""
+
+from __future__ import annotations
+
+from tests.web.conftest import running, serve
+
+__all__ = ["running", "serve"]

@@ -1,0 +1,110 @@
+"""The console's texts: `python -m tests.console.messages` (make messages) brings the catalogues up to date.
+
+New texts get an entry in both; the Chinese one is filled in, for the id is the Chinese text. What is not used any
+more goes. Places are given by file, without line numbers, so that a change of code is no change of the catalogue.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract
+from babel.messages.pofile import read_po, write_po
+
+from monitor.web.console.i18n import DOMAIN, LANGUAGES, LOCALE, SOURCE_LANGUAGE
+
+ROOT = Path(__file__).parents[2]
+PYTHON = ROOT / "monitor" / "web" / "console"
+TEMPLATES = ROOT / "monitor" / "web" / "templates" / "console"
+KEYWORDS = {"_": None, "ngettext": (1, 2)}
+KEPT_HEADERS = ("Project-Id-Version", "Plural-Forms", "MIME-Version", "Content-")
+
+
+def sources() -> Iterator[tuple[Path, str]]:
+    """Every file with texts, and what extracts from it."""
+    for path in sorted(PYTHON.rglob("*.py")):
+        yield path, "python"
+    for path in sorted(TEMPLATES.rglob("*.html")):
+        yield path, "jinja2.ext:babel_extract"
+
+
+def extracted() -> Catalog:
+    """All texts of the console as they are in its files now."""
+    found = new_catalogue(SOURCE_LANGUAGE)
+    for path, method in sources():
+        options = {"newstyle_gettext": "true", "trimmed": "true", "silent": "false"}
+        with path.open("rb") as file:
+            for _line, message, comments, context in extract(method, file, KEYWORDS, ["i18n:"], options):
+                place = (path.relative_to(ROOT).as_posix(), 1)
+                found.add(message, locations=[place], auto_comments=comments, context=context)
+    return found
+
+
+def new_catalogue(language: str) -> Catalog:
+    return Catalog(locale=language, domain=DOMAIN, project="price-risk-monitor", fuzzy=False)
+
+
+def catalogue_path(language: str) -> Path:
+    return LOCALE / language / "LC_MESSAGES" / f"{DOMAIN}.po"
+
+
+def read(language: str) -> Catalog:
+    path = catalogue_path(language)
+    if not path.exists():
+        return new_catalogue(language)
+    with path.open("rb") as file:
+        return read_po(file, locale=language, domain=DOMAIN)
+
+
+def updated(language: str) -> Catalog:
+    """The catalogue with the texts of the files; those without translation are empty, in Chinese never."""
+    catalogue = read(language)
+    catalogue.update(extracted(), no_fuzzy_matching=True)
+    if language == SOURCE_LANGUAGE:
+        for message in catalogue:
+            if message.id and not is_complete(message.string):
+                message.string = (message.id[0],) if message.pluralizable else message.id
+    return catalogue
+
+
+def written(language: str, catalogue: Catalog) -> str:
+    """The file, without the dates and names that would differ each time."""
+    out = BytesIO()
+    write_po(out, catalogue, width=116, sort_by_file=True, include_lineno=False, ignore_obsolete=True)
+    entries = out.getvalue().decode()
+    header, _blank, rest = entries.partition("\n\n")
+    kept = [line for line in header.splitlines() if line.startswith('"') and line[1:].startswith(KEPT_HEADERS)]
+    kept.append(f'"Language: {language}\\n"')
+    return "\n".join([f"# Texts of the console: {LANGUAGES[language]}", 'msgid ""', 'msgstr ""', *kept, "", rest])
+
+
+def untranslated(catalogue: Catalog) -> list[str]:
+    """Ids without a complete translation."""
+    return [str(message.id) for message in catalogue if message.id and not is_complete(message.string)]
+
+
+def is_complete(string: str | tuple[str, ...] | list[str] | None) -> bool:
+    return bool(string) and (isinstance(string, str) or all(string or ()))
+
+
+def placeholders(text: str) -> set[str]:
+    """The names of the values in a message: '共 %(n)s 条' -> {'n'}."""
+    return set(re.findall(r"%\((\w+)\)", text))
+
+
+def main() -> None:
+    for language in LANGUAGES:
+        catalogue = updated(language)
+        catalogue_path(language).write_text(written(language, catalogue), "utf-8")
+        missing = untranslated(catalogue)
+        print(f"{language}: {len(catalogue)} texts, {len(missing)} to translate")
+        for one in missing:
+            print(f"  {one}")
+
+
+if __name__ == "__main__":
+    main()
