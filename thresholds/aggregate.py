@@ -41,16 +41,6 @@ class Areas:
     n_points: NDArray[np.int32]
     usable: BoolArray
 
-    def standing(self, points: Panel, series: int, time: int) -> bool:
-        """Whether a point had a quote that stood at `time`."""
-        first, last = int(points.start[series]), int(points.start[series + 1])
-        end = first + int(np.searchsorted(points.time[first:last], time, "right"))
-        heard = points.time[first:end][self.usable[first:end]][-2:]
-        if not len(heard):
-            return False
-        gap = int(heard[1] - heard[0]) if len(heard) == 2 else LEAST_CARRY
-        return time <= int(heard[-1]) + stands(gap)
-
 
 def by_area(points: Panel, usable: BoolArray, rebased: BoolArray, ratio: BoolArray) -> Areas:
     """Average `points` by group and area. Observations that are not usable (suspected errors) are left out.
@@ -122,6 +112,21 @@ def matched_mean(
 def stands(interval: int) -> int:
     """Seconds for which a quote stands that came so long after the one before it."""
     return min(max(3 * interval, LEAST_CARRY), MOST_CARRY)
+
+
+@compiled
+def stands_at(time: IntArray, usable: BoolArray, now: int) -> bool:
+    """Whether a point with quotes at `time` had one that stood at `now`."""
+    i = np.searchsorted(time, now, "right") - 1
+    while i >= 0 and not usable[i]:
+        i -= 1
+    if i < 0:
+        return False
+    k = i - 1
+    while k >= 0 and not usable[k]:
+        k -= 1
+    gap = time[i] - time[k] if k >= 0 else LEAST_CARRY
+    return bool(now <= time[i] + stands(gap))
 
 
 @compiled

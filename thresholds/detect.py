@@ -19,13 +19,14 @@ import numpy as np
 from thresholds.aggregate import Areas, by_area
 from thresholds.catalogue import Classified, Measure
 from thresholds.doubts import data_flags
-from thresholds.grading import RuleHits, grade_moves, hits_of
+from thresholds.grading import RuleHits, hits_of
 from thresholds.model import BoolArray, Flag, IntArray, Mark
 from thresholds.panel import SHANGHAI, Panel
 from thresholds.plan import Pack, Policy, Rule
 from thresholds.quality import Gate, gate
 from thresholds.silence import Cadence, silence_flags
 from thresholds.view import View
+from thresholds.writing import grade_moves
 
 CITY = "全市"
 ROOM = 18

@@ -1,40 +1,35 @@
-"""Hits and flags: what rules found becomes one flag per item, direction and area, each with its evidence."""
+"""Hits: what rules found, in the order in which the machine of thresholds.episodes takes it."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
 from thresholds.aggregate import Areas
 from thresholds.conditions import Measured
-from thresholds.episodes import CITY, CLEARED, EXCEEDED, GRADE, LEVEL, MERGED, NEVER, Episodes, Hits, episodes
-from thresholds.evidence import MOST_CONTRIBUTIONS, contributions, earlier_years
+from thresholds.episodes import GRADE, LEVEL, NEVER, Episodes, Hits
+from thresholds.evidence import Members, members_of, points_behind
+from thresholds.evidence import utc as utc  # flags of all kinds take it from here
 from thresholds.kernels.jit import compiled
 from thresholds.model import (
     NO_GRADE,
     BoolArray,
     Direction,
-    Finding,
-    Flag,
     FloatArray,
     Grade,
     IntArray,
     Kind,
-    SeriesKey,
 )
 from thresholds.panel import DAY, Panel
 from thresholds.plan import Pack, Plan, Policy, Rule
-from thresholds.ranks import Ranks, alike_last_year, base_ranks, proposed, remark
+from thresholds.ranks import alike_last_year, base_ranks
 from thresholds.view import View
-from thresholds.wording import Shown, move_reason
 
 LEAST_READINGS = 2
-END_WORDS = {CLEARED: "cleared", MERGED: "merged", EXCEEDED: "exceeded"}
 SPAN = 2**40
 """Seconds, more than any time of an observation, before or after 1970."""
 
@@ -211,47 +206,39 @@ def collect(found: Sequence[RuleHits], names: Names, policy: Policy) -> Collecte
     return Collected(Hits(key, area, n_areas, time, until, opens, strength), base, source, row)
 
 
-def grade_moves(found: Sequence[RuleHits], areas: Areas, points: View, policy: Policy, city: str) -> list[Flag]:
-    """Flags of kind `move` from all that the rules found."""
-    if not found:
-        return []
-    names = Names.of(points.panel)
-    collected = collect(found, names, policy)
-    result = episodes(collected.hits, len(names.areas))
-    if not len(result.first):
-        return []
-    writer = Writer(found, collected, result, areas, points, policy, city, list(names.items), list(names.areas))
-    return writer.flags()
-
-
 @dataclass(frozen=True)
 class Behind:
-    """What stands behind hits: the rule's hits, and the points whose quotes they are."""
+    """What stands behind hits: where they were found, and the points whose quotes they are."""
 
     found: Sequence[RuleHits]
     collected: Collected
     areas: Areas
     points: View
 
-    def members(self, hit: int) -> tuple[RuleHits, int, list[int]]:
-        """The rule's hits, the position in its panel, and the series of the points that stand behind the value."""
-        one = self.found[self.collected.source[hit]]
-        position = int(one.at[self.collected.row[hit]])
-        series = int(one.view.panel.series[position])
-        if one.view.panel is not self.areas.panel:
-            return one, position, [series]
-        time = int(one.view.panel.time[position])
-        behind = self.areas.members[series].tolist()
-        if len(behind) > 1:
-            behind = [s for s in behind if self.areas.standing(self.points.panel, s, time)]
-        return one, position, behind
+    def by_rule(self, hits: IntArray) -> Iterator[tuple[RuleHits, IntArray, IntArray]]:
+        """Rule by rule that has some of `hits`: what it found, which of them they are, and their rows in it."""
+        source, row = self.collected.source[hits], self.collected.row[hits]
+        for number, one in enumerate(self.found):
+            where = np.flatnonzero(source == number)
+            if len(where):
+                yield one, where, row[where]
+
+    def series(self, hits: IntArray) -> IntArray:
+        """int64: the series of each hit in the panel of its rule's view."""
+        found = np.empty(len(hits), np.int64)
+        for one, where, row in self.by_rule(hits):
+            found[where] = one.view.panel.series[one.at[row]]
+        return found
+
+    def members(self, hits: IntArray) -> Members:
+        """The points behind each of `hits`."""
+        wide = np.array([one.view.panel is self.areas.panel for one in self.found], np.bool_)
+        time = self.collected.hits.time[hits]
+        return members_of(self.areas, self.points.panel, wide[self.collected.source[hits]], self.series(hits), time)
 
     def points_of(self, opening: IntArray) -> tuple[str, ...]:
-        names: dict[str, None] = {}
-        for hit in opening.tolist():
-            for series in self.members(hit)[2]:
-                names[self.points.panel.keys[series].point] = None
-        return tuple(sorted(names))
+        """The names of all points behind some hits, in order."""
+        return points_behind(self.points.panel, self.members(opening), np.array([0, len(opening)]))[0]
 
 
 def opening_hits(hits: Hits, result: Episodes) -> BoolArray:
@@ -262,167 +249,8 @@ def opening_hits(hits: Hits, result: Episodes) -> BoolArray:
     return opening
 
 
-class Writer:
-    """Turns episodes into flags; measures the opening hits of each rule in one go."""
-
-    def __init__(
-        self,
-        found: Sequence[RuleHits],
-        collected: Collected,
-        result: Episodes,
-        areas: Areas,
-        points: View,
-        policy: Policy,
-        city: str,
-        items: list[str],
-        area_names: list[str],
-    ) -> None:
-        self.found, self.collected, self.result = found, collected, result
-        self.areas, self.points, self.policy, self.city = areas, points, policy, city
-        self.items, self.area_names = items, area_names
-        self.behind = Behind(found, collected, areas, points)
-        self.opening = opening_hits(collected.hits, result)
-        self.measured = self.measure(self.opening)
-        self.ranks = self.graded()
-
-    def graded(self) -> Ranks:
-        """The rank that each hit proposes."""
-        hits, source = self.collected.hits, self.collected.source
-        plans = list(self.policy.plans.values())
-        festival, plan = np.zeros(len(hits), np.bool_), np.full(len(hits), len(plans), np.int32)
-        statistical = np.array([bool(one.rule.rank_from_score) for one in self.found], np.bool_)[source]
-        asks = hits.opens & (self.result.member >= 0) & ((self.collected.base > 0) | statistical)
-        for number, one in enumerate(self.found):
-            where = np.flatnonzero((source == number) & asks)
-            if not len(where):
-                continue
-            row = self.collected.row[where]
-            at = one.at[row]
-            if not one.rule.rank_from_score:  # a statistical rule opens nothing on such a move (`hits_of`)
-                compared = one.compared[row] if one.compared is not None else None
-                festival[where] = alike_last_year(one.view, at, compared)
-            kinds, codes = one.view.kinds
-            own = [self.policy.plan_of(c.domain) for c in kinds]
-            numbers = np.array([plans.index(p) if p else len(plans) for p in own], np.int32)
-            plan[where] = numbers[codes[one.view.panel.series[at]]]
-        return proposed(hits, self.result, self.collected.base, statistical, festival, [*plans, None], plan)
-
-    def measure(self, opening: BoolArray) -> dict[int, tuple[Measured | None, IntArray, int]]:
-        """Per opening hit: what its rule measured, the start position, and its row in the measured columns."""
-        out: dict[int, tuple[Measured | None, IntArray, int]] = {}
-        for number, one in enumerate(self.found):
-            where = np.flatnonzero(opening & (self.collected.source == number))
-            if not len(where):
-                continue
-            for hit, row in zip(where.tolist(), self.collected.row[where].tolist(), strict=True):
-                out[hit] = (one.measured, one.since, row)
-        return out
-
-    def flags(self) -> list[Flag]:
-        member = self.result.member
-        order = np.argsort(member, kind="stable")
-        bounds = np.searchsorted(member[order], np.arange(len(self.result.first) + 1))
-        flags = []
-        for e in range(len(self.result.first)):
-            rows = order[bounds[e] : bounds[e + 1]]
-            opening = rows[self.opening[rows]]
-            flags.append(self.flag(e, rows, np.array(sorted(opening.tolist(), key=self.standing_out), np.int64)))
-        return flags
-
-    def standing_out(self, hit: int) -> tuple[float, int, str, SeriesKey]:
-        """Strongest first; among equals in an order that does not depend on that of the series in the panel."""
-        one = self.found[self.collected.source[hit]]
-        series = int(one.view.panel.series[one.at[self.collected.row[hit]]])
-        strong = float(self.collected.hits.score[hit])
-        return -strong, int(self.collected.source[hit]), one.view.panel.areas[series], one.view.panel.keys[series]
-
-    def flag(self, e: int, rows: IntArray, opening: IntArray) -> Flag:
-        """One flag; `opening` its opening hits, strongest first."""
-        hits, result = self.collected.hits, self.result
-        lead = int(opening[0])
-        one = self.found[self.collected.source[lead]]
-        findings = tuple(self.finding(int(h), first=h == lead) for h in opening[:MOST_CONTRIBUTIONS])
-        item = self.items[int(hits.key[lead]) // 2]
-        wide = result.area[e] == CITY
-        area = self.city if wide else self.area_names[int(result.area[e])]
-        points = self.behind.points_of(opening)
-        measured, since, k = self.measured[lead]
-        start = int(one.view.panel.time[since[k]])
-        series = int(one.view.panel.series[one.at[self.collected.row[lead]]])
-        key = one.view.panel.keys[series]
-        plan = self.policy.plan_of(one.view.classified[series].domain)
-        end = int(result.end[e])
-        ended = end < NEVER
-        shown = Shown(item, key.spec, key.unit, area, points)
-        return Flag(
-            id=flag_id(Kind.MOVE, plan, item, area, one.direction, int(hits.time[lead]), ""),
-            kind=Kind.MOVE,
-            plan=plan.id if plan else "",
-            plan_version=plan.version if plan else "",
-            rule=one.rule.id,
-            rule_version=one.pack.version,
-            item=item,
-            point=points[0] if len(points) == 1 else "",
-            area=area,
-            direction=one.direction,
-            start=utc(start),
-            first_flagged=utc(int(hits.time[lead])),
-            last_hit=utc(int(result.last_hit[e])),
-            end=utc(end) if ended else None,
-            end_reason=END_WORDS[int(result.how[e])] if ended else "",
-            peak=self.peak(rows, key, one.direction),
-            peak_grade=grade_of(plan, int(self.ranks.rank[rows].max())),
-            value=float(measured.value[k]) if measured else float("nan"),
-            expected=float(measured.expected[k]) if measured else float("nan"),
-            threshold=float(measured.limit[k]) if measured else float("nan"),
-            reason=move_reason(
-                shown, one.direction, one.rule, one.pack, measured, k, remark(int(self.ranks.why[lead]))
-            ),
-            findings=findings,
-            points=points,
-        )
-
-    def peak(self, rows: IntArray, key: SeriesKey, direction: Direction) -> float:
-        """The most extreme value of the episode, over hits in the same spec, unit and channel."""
-        values = []
-        for number in set(self.collected.source[rows].tolist()):
-            one = self.found[number]
-            at = one.at[self.collected.row[rows[self.collected.source[rows] == number]]]
-            keys = [one.view.panel.keys[s] for s in one.view.panel.series[at]]
-            same = [(k.spec, k.unit, k.channel) == (key.spec, key.unit, key.channel) for k in keys]
-            values.append(one.view.panel.value[at[np.array(same, np.bool_)]])
-        every = np.concatenate(values)
-        return float(every.min() if direction is Direction.DOWN else every.max())
-
-    def finding(self, hit: int, *, first: bool) -> Finding:
-        one, position, behind = self.behind.members(hit)
-        measured, _, k = self.measured[hit]
-        time = int(one.view.panel.time[position])
-        return Finding(
-            rule=one.rule.id,
-            rule_version=one.pack.version,
-            at=utc(time),
-            direction=one.direction,
-            value=float(one.view.panel.value[position]),
-            expected=float(measured.expected[k]) if measured else float("nan"),
-            scale=float(measured.scale[k]) if measured else float("nan"),
-            score=float(measured.score[k]) if measured else float("nan"),
-            threshold=float(measured.threshold[k]) if measured else float("nan"),
-            unit=str(measured.unit[k]) if measured else "",
-            window=str(measured.window[k]) if measured else "",
-            n_used=int(measured.n_used[k]) if measured else 0,
-            reason=one.rule.title,
-            contributions=contributions(self.points.panel, self.areas.usable, behind, time, one.direction),
-            earlier=earlier_years(one.view, position) if first else (),
-        )
-
-
 def grade_of(plan: Plan | None, rank: int) -> Grade:
     return plan.grade(rank) if plan and rank else NO_GRADE
-
-
-def utc(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
 
 
 def flag_id(

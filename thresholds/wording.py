@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from thresholds.model import Direction, Doubt
 
 if TYPE_CHECKING:  # for annotations only: these import this module's users
-    from thresholds.conditions import Measured
     from thresholds.plan import Pack, Rule
 
 UP_DOWN = {Direction.UP: "上涨", Direction.DOWN: "下跌", Direction.NONE: "变动"}
@@ -61,38 +60,57 @@ def percent(x: float) -> str:
     return f"{number(abs(x))}%"
 
 
-def move_reason(
-    shown: Shown, direction: Direction, rule: Rule, pack: Pack, measured: Measured | None, k: int, remark: str = ""
-) -> str:
-    """Two sentences for a flag of kind move; `k` is the row in `measured`, `remark` what changed its grade."""
-    unit = shown.unit
+def sourced(rule: Rule, pack: Pack) -> str:
+    """A rule in words, with where it comes from."""
     basis = pack.source_of(rule)
     own = basis.mark == "P" or "《" in basis.title  # no document of that name, or its name is marked already
     source = basis.title if own else f"《{basis.title}》"
     borrowed = "，借用标准" if basis.borrowed else ""
-    law = (
-        f"依据：{rule.title}（{source}，{basis.place}{basis.year}年{borrowed}），{EFFECTS[pack.effect]}"
-        f"{'；' if remark else ''}{remark}。"
-    )
-    if measured is None or not math.isfinite(measured.score[k]):
+    return f"{rule.title}（{source}，{basis.place}{basis.year}年{borrowed}）"
+
+
+class Seen(NamedTuple):
+    """What a rule measured, as in thresholds.conditions.Measured; `score` NaN where it measured nothing."""
+
+    value: float
+    expected: float
+    scale: float
+    score: float
+    threshold: float
+    limit: float
+    unit: str
+    window: str
+    n_used: int
+    comparison: str
+    clause: str
+
+
+def basis(rule: Rule, pack: Pack, remark: str = "") -> str:
+    """The sentence on the rule behind a flag; `remark` says what changed its grade."""
+    return f"依据：{sourced(rule, pack)}，{EFFECTS[pack.effect]}{'；' if remark else ''}{remark}。"
+
+
+def move_reason(shown: Shown, direction: Direction, seen: Seen, law: str) -> str:
+    """Two sentences for a flag of kind move; `law` is the second of them (`basis`)."""
+    unit = shown.unit
+    if not math.isfinite(seen.score):
         return f"{shown.subject}符合监测规则。{law}"
-    value, expected = float(measured.value[k]), float(measured.expected[k])
-    seen = f"{shown.subject}为{number(value)}{unit}"
+    text = f"{shown.subject}为{number(seen.value)}{unit}"
     word = UP_DOWN[direction]
-    compared, threshold = COMPARED[measured.comparison[k]], float(measured.threshold[k])
-    if measured.clause is not None and measured.clause[k]:
-        seen += f"，{measured.clause[k]}。"
-    elif measured.unit[k] == "%":
-        seen += f"，{measured.window[k]}的{number(expected)}{unit}{word}{percent(float(measured.score[k]))}"
-        seen += f"，{compared}{number(abs(threshold))}%。"
-    elif measured.unit[k] == "σ":
-        seen += f"，按{measured.window[k]}（{int(measured.n_used[k])}期）应在{number(expected)}{unit}左右，"
-        far = f"{abs(float(measured.score[k])):.1f}倍常态波幅（界限{number(abs(threshold))}倍）"
-        seen += f"偏离{far}，属异常{word}。"
+    compared = COMPARED[seen.comparison]
+    if seen.clause:
+        text += f"，{seen.clause}。"
+    elif seen.unit == "%":
+        text += f"，{seen.window}的{number(seen.expected)}{unit}{word}{percent(seen.score)}"
+        text += f"，{compared}{number(abs(seen.threshold))}%。"
+    elif seen.unit == "σ":
+        text += f"，按{seen.window}（{seen.n_used}期）应在{number(seen.expected)}{unit}左右，"
+        far = f"{abs(seen.score):.1f}倍常态波幅（界限{number(abs(seen.threshold))}倍）"
+        text += f"偏离{far}，属异常{word}。"
     else:
-        beyond = BELOW[measured.comparison[k]] if direction is Direction.DOWN else compared
-        seen += f"，{beyond}界限{number(threshold)}{unit}。"
-    return seen + law
+        beyond = BELOW[seen.comparison] if direction is Direction.DOWN else compared
+        text += f"，{beyond}界限{number(seen.threshold)}{unit}。"
+    return text + law
 
 
 def data_reason(shown: Shown, doubt: Doubt, value: float, level: float, beside: str = "") -> str:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.thresholds.build import panel_of, quotes
 from thresholds.aggregate import Areas, by_area
+from thresholds.evidence import members_of
 from thresholds.model import BoolArray, FloatArray, Observation
 from thresholds.panel import Panel
 
@@ -86,9 +87,9 @@ def test_a_quote_stands_for_three_of_its_own_intervals() -> None:
         rows = quotes([2, 2], point="旧", every=every) + quotes([4.0] * (late + 2), point="日报")
         found = averaged(rows)
         assert found.n_points[late - 1 : late + 2].tolist() == [2, 2, 1]
-        panel = panel_of(rows)
-        stood = [found.standing(panel, 0, int(t)) for t in found.panel.time[late - 1 : late + 2]]
-        assert stood == [True, True, False]
+        time = found.panel.time[late - 1 : late + 2]
+        behind = members_of(found, panel_of(rows), np.full(3, True), np.zeros(3, np.int64), time)
+        assert np.diff(behind.bounds).tolist() == [2, 2, 1]
 
 
 def test_when_all_quotes_are_stale_it_begins_anew() -> None:
