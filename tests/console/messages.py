@@ -7,7 +7,7 @@ more goes. Places are given by file, without line numbers, so that a change of c
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -15,7 +15,10 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract
 from babel.messages.pofile import read_po, write_po
 
+from monitor.rights import ACTIONS, shipped_roles
+from monitor.web import flag_words
 from monitor.web.console.i18n import DOMAIN, LANGUAGES, LOCALE, SOURCE_LANGUAGE
+from monitor.web.flag_words import STATES, VERDICTS
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / "monitor" / "web" / "console"
@@ -32,6 +35,17 @@ def sources() -> Iterator[tuple[Path, str]]:
         yield path, "jinja2.ext:babel_extract"
 
 
+def words_of_tables() -> Iterator[tuple[str, str]]:
+    """(file, word) of tables outside of the console whose words its pages show by `word`."""
+    tables: list[tuple[str, Iterable[str]]] = [
+        ("monitor/rights.py", ACTIONS.values()),
+        ("monitor/roles.toml", [role.title for role in shipped_roles().values()]),
+        ("monitor/web/flag_words.py", [*STATES.values(), *VERDICTS.values(), *flag_words.ACTIONS.values()]),
+    ]
+    for place, words in tables:
+        yield from ((place, word) for word in words if word)
+
+
 def extracted() -> Catalog:
     """All texts of the console as they are in its files now."""
     found = new_catalogue(SOURCE_LANGUAGE)
@@ -41,6 +55,8 @@ def extracted() -> Catalog:
             for _line, message, comments, context in extract(method, file, KEYWORDS, ["i18n:"], options):
                 place = (path.relative_to(ROOT).as_posix(), 1)
                 found.add(message, locations=[place], auto_comments=comments, context=context)
+    for table, word in words_of_tables():
+        found.add(word, locations=[(table, 1)])
     return found
 
 

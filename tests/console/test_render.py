@@ -20,14 +20,14 @@ from tests.web.test_page import ATTACKS, Page
 ENGLISH = {"Accept-Language": "en-GB,en;q=0.9,zh;q=0.5"}
 
 
-def visitor(*actions: Action, language: str = "", flash: tuple[tuple[str, str], ...] = ()) -> Visitor:
+def visitor(*actions: Action, language: str = "") -> Visitor:
     return Visitor(
         account_id=1,
         name="monitor1",
         shown="监测员甲",
         roles=frozenset({"monitor"}),
         grants=dict.fromkeys(actions, Areas(everywhere=True)),
-        session=Session("s", "token-of-this-session", flash=flash),
+        session=Session("s", "token-of-this-session"),
         language=language,
     )
 
@@ -143,8 +143,11 @@ def test_every_form_of_a_page_carries_the_token_of_the_session(running: Running)
 
 
 def test_messages_of_the_session_are_shown_with_words_not_only_colours(running: Running) -> None:
-    who = visitor(flash=(("done", "已保存"), ("fault", "没有保存")))
-    page = Page(show(running, lambda request: render.message(request, 200, "x", "y", visitor=who)).get("/shown").text)
+    def saved(request: Request) -> HTMLResponse:
+        request.state.flashes = [render.Flash("done", "已保存"), render.Flash("fault", "没有保存")]
+        return render.message(request, 200, "x", "y")
+
+    page = Page(show(running, saved).get("/shown").text)
     assert "完成：已保存" in page.words
     assert "未完成：没有保存" in page.words
     assert [a.get("role") for tag, a in page.tags if "flash" in str(a.get("class"))] == ["status", "alert"]
@@ -153,10 +156,12 @@ def test_messages_of_the_session_are_shown_with_words_not_only_colours(running: 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_whatever_is_put_into_a_page_is_text(serve: Serve, attack: str) -> None:
     running = serve(changes={"installation": attack})
-    who = visitor(flash=(("done", attack),))
-    text = _("共 %(n)s 条", n=attack)
-    client = show(running, lambda request: render.message(request, 200, attack, text, visitor=who))
-    page = Page(client.get("/shown", params={"q": attack}).text)
+
+    def attacked(request: Request) -> HTMLResponse:
+        request.state.flashes = [render.Flash("done", attack)]
+        return render.message(request, 200, attack, _("共 %(n)s 条", n=attack))
+
+    page = Page(show(running, attacked).get("/shown", params={"q": attack}).text)
     assert [tag for tag, _a in page.tags if tag in ("script", "img", "svg")] == []
     assert page.text.count(attack) >= 3
     assert not [name for _tag, attributes in page.tags for name in attributes if name.startswith("on")]

@@ -83,6 +83,15 @@ def ngettext(singular: str, plural: str, num: int, **values: Any) -> Text:
     return Text(singular, {"num": num} | values, plural)
 
 
+def word(text: str) -> str:
+    """A word of another part of the program (a state, an action, a role) in the language of the reader.
+
+    What the catalogue does not know, names that people gave, comes back as it is. `tests/console/messages.py` lists
+    the tables whose words are in the catalogues.
+    """
+    return translations(language()).gettext(text) if text else ""
+
+
 @cache
 def translations(language: str) -> stdlib.GNUTranslations:
     """The catalogue of a language. Takes some 10 ms the first time. Raises OSError when the file is missing."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
@@ -25,6 +25,13 @@ if TYPE_CHECKING:
     from monitor.web.context import WebContext
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
+
+
+class Flash(NamedTuple):
+    """A message that is shown once, on the page after an act."""
+
+    kind: Literal["done", "note", "fault"]
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,7 @@ def page(
     """The page made of "console/<name>.html" with `values`, everything in them escaped.
 
     `visitor` is who reads it, None for somebody not signed in. A name that the template uses and nobody gave is an
-    error. Forms of somebody not signed in need `csrf_token` among the values. No browser or proxy keeps the answer.
+    error. `request.state` may hold `flashes` to show and `csrf`, the word for forms of somebody not signed in.
     """
     ctx: WebContext = request.app.state.context
     if visitor:
@@ -76,8 +83,8 @@ def page(
         "installation": ctx.installation,
         "demo": any(source.demo for source in ctx.sources()),
         "navigation": navigation(request, visitor),
-        "flashes": visitor.session.flash if visitor else (),
-        "csrf_token": visitor.session.csrf if visitor else "",
+        "flashes": getattr(request.state, "flashes", ()),
+        "csrf_token": getattr(request.state, "csrf", "") or (visitor.session.csrf if visitor else ""),
         "lang": i18n.TAGS[i18n.language()],
     }
     made = environment(ctx.zone).get_template(template).render(frame | values)
@@ -141,7 +148,7 @@ def environment(zone: ZoneInfo) -> Environment:
     made.filters["local"] = lambda at: local_time(at, zone)
     made.filters["day"] = lambda at: local_time(at, zone, "%Y-%m-%d")
     made.filters["clock"] = lambda at: local_time(at, zone, "%H:%M")
-    made.globals.update(script=script, style=style, csrf=csrf)
+    made.globals.update(script=script, style=style, csrf=csrf, word=i18n.word)
     made.globals.update(language=i18n.language, languages=i18n.LANGUAGES, tags=i18n.TAGS)
     made.globals["m"] = made.get_template("console/macros.html").module
     return made
