@@ -74,6 +74,9 @@ class Bulk(Protocol):
     def read_rows(self, connection: Connection, series_id: IntArray | None, since: int | None) -> Rows:
         """All revisions of the given series (ascending; None for all), from `since` on."""
 
+    def read_newest(self, connection: Connection, series_id: IntArray, until: IntArray, limit: int) -> Rows:
+        """The last `limit` revisions with at <= until of each series. `series_id` ascends."""
+
     def mark_dirty(self, connection: Connection, series_id: IntArray, since_at: IntArray, now: int) -> None:
         """Have series (each given once) evaluated from `since_at` on: earliest time, first mark, one more stamp."""
 

@@ -117,6 +117,16 @@ def read_points(connection: Connection, series_id: IntArray, at: IntArray) -> Ro
     )
 
 
+def read_newest(connection: Connection, series_id: IntArray, until: IntArray, limit: int) -> Rows:
+    return copied(
+        connection,
+        f"SELECT {COLUMNS} FROM unnest(%s::bigint[], %s::bigint[]) AS w(series_id, until),"  # noqa: S608
+        " LATERAL (SELECT * FROM observation x WHERE x.series_id = w.series_id AND x.at <= w.until"
+        " ORDER BY x.at DESC, x.revision DESC LIMIT %s) AS o ORDER BY 1, 2, 3",
+        [series_id.tolist(), until.tolist(), limit],
+    )
+
+
 def read_rows(connection: Connection, series_id: IntArray | None, since: int | None) -> Rows:
     return copied(
         connection,

@@ -85,6 +85,15 @@ def read_points(connection: Connection, series_id: IntArray, at: IntArray) -> Ro
     return drained(each(connection, sql, zip(series_id.tolist(), at.tolist(), strict=True)))
 
 
+def read_newest(connection: Connection, series_id: IntArray, until: IntArray, limit: int) -> Rows:
+    sql = (
+        "SELECT * FROM (SELECT series_id, at, revision, value FROM observation WHERE series_id = ? AND at <= ?"
+        " ORDER BY series_id DESC, at DESC, revision DESC LIMIT ?) ORDER BY 2, 3"
+    )
+    asked = zip(series_id.tolist(), until.tolist(), repeat(limit))
+    return drained(each(connection, sql, asked))
+
+
 def read_rows(connection: Connection, series_id: IntArray | None, since: int | None) -> Rows:
     if series_id is None and since is None:
         sql = "SELECT series_id, at, revision, value FROM observation ORDER BY series_id, at, revision"

@@ -102,7 +102,7 @@ def machine_fields(flag: Flag) -> dict[str, Any]:
     }
 
 
-def to_record(row: RowMapping) -> FlagRecord:
+def to_record(row: Mapping[str, Any] | RowMapping) -> FlagRecord:
     """A row of the table as a record."""
     return FlagRecord(
         flag=to_flag(row),

@@ -56,25 +56,40 @@ def add(
     holds a value that is not finite or a key that is not text.
     """
     check(batch)
-    at = seconds(now)
     with db.begin() as connection:
         db.bulk.lock_observations(connection)
-        if idempotency is not None:
-            answered = stored_answer(connection, idempotency.token_id, idempotency.key)
-            if answered is not None:
-                raise AlreadyAnswered(answered)
-        batch_id = new_batch(connection, source, name, at)
-        ids, is_new = _series_ids(db, connection, batch, source, batch_id, at)
-        ordered = sort_batch(ids[batch.series], batch.at, batch.value)
-        decision = decide(ordered, _stored(db, connection, ordered, ids[is_new]))
-        _store(db, connection, batch, decision, batch_id, at)
-        counts = _counts(decision.outcome, len(rejects))
-        close_batch(connection, batch_id, counts, rejects)
-        newest = int(batch.at.max()) if len(batch) else None
-        sources.advance(connection, source, cursor, newest)
-        added = Added(batch_id, decision.outcome, counts)
-        if idempotency is not None:
-            keep_answer(connection, idempotency, added, at)
+        return add_in(db, connection, batch, source, name, now, rejects, cursor, idempotency)
+
+
+def add_in(
+    db: Database,
+    connection: Connection,
+    batch: ObservationBatch,
+    source: str,
+    name: str,
+    now: datetime,
+    rejects: Sequence[Reject] = (),
+    cursor: Mapping[str, Any] | None = None,
+    idempotency: Idempotency | None = None,
+) -> Added:
+    """`add` within a transaction that holds the lock on observations; the batch was checked."""
+    at = seconds(now)
+    if idempotency is not None:
+        answered = stored_answer(connection, idempotency.token_id, idempotency.key)
+        if answered is not None:
+            raise AlreadyAnswered(answered)
+    batch_id = new_batch(connection, source, name, at)
+    ids, is_new = _series_ids(db, connection, batch, source, batch_id, at)
+    ordered = sort_batch(ids[batch.series], batch.at, batch.value)
+    decision = decide(ordered, _stored(db, connection, ordered, ids[is_new]))
+    _store(db, connection, batch, decision, batch_id, at)
+    counts = _counts(decision.outcome, len(rejects))
+    close_batch(connection, batch_id, counts, rejects)
+    newest = int(batch.at.max()) if len(batch) else None
+    sources.advance(connection, source, cursor, newest)
+    added = Added(batch_id, decision.outcome, counts)
+    if idempotency is not None:
+        keep_answer(connection, idempotency, added, at)
     return added
 
 

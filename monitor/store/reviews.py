@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Connection,
     Label,
     RowMapping,
@@ -79,34 +81,70 @@ def review(
     later judgement takes the marks of the earlier one back. `expected_revision` is the revision that the reviewer
     saw; None does not ask. Raises FlagNotFound, RevisionChanged, ValueError for an unknown verdict.
     """
-    judged, at, actor = Verdict(verdict), seconds(now), storable(reviewer)
+    judged = Verdict(verdict)
     with db.begin() as connection:
         db.bulk.lock_marks(connection)
         row = locked(connection, flag_id)
         if expected_revision is not None and row["revision"] != expected_revision:
             raise RevisionChanged(to_record(row))
-        _write(
-            connection,
-            flag_id,
-            verdict=str(judged),
-            note=storable(note),
-            reviewer=actor,
-            reviewed_at=at,
-            state=str(state_of(verdict=judged, end_at=row["end_at"], acknowledged_at=row["acknowledged_at"])),
-            revision=row["revision"] + 1,
-            updated_at=at,
-        )
-        write_log(connection, [(flag_id, "reviewed", {"verdict": str(judged), "note": storable(note)})], actor, at)
-        touched = _unmark(connection, flag_id, actor, at)
-        if judged in MARKS and row["kind"] != Kind.SILENCE:
-            touched += _mark(connection, row, MARKS[judged], actor, at)
-        _evaluate_again(db, connection, touched, at)
+        judge(db, connection, row, Judgement(str(judged), note, reviewer, seconds(now)), seconds(now))
         return to_record(locked(connection, flag_id))
 
 
-def locked(connection: Connection, flag_id: str) -> RowMapping:
-    """The flag's row, held until the transaction ends. Raises FlagNotFound."""
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What somebody said of a flag and when; an empty verdict is none."""
+
+    verdict: str = ""
+    note: str = ""
+    reviewer: str = ""
+    at: int | None = None
+
+
+def judge(
+    db: Database,
+    connection: Connection,
+    row: RowMapping,
+    said: Judgement,
+    now: int,
+    *,
+    action: str = "reviewed",
+    actor: str = "",
+    more: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a judgement over that of `row` (from `locked`, after `lock_marks`), with its marks and its log entry.
+
+    actor  who does this, where it is not the reviewer; `more` goes into the entry of the log
+    """
+    by, note = storable(actor or said.reviewer), storable(said.note)
+    flag_id = row["id"]
+    _write(
+        connection,
+        flag_id,
+        verdict=said.verdict,
+        note=note,
+        reviewer=storable(said.reviewer),
+        reviewed_at=said.at,
+        state=str(state_of(verdict=said.verdict, end_at=row["end_at"], acknowledged_at=row["acknowledged_at"])),
+        revision=row["revision"] + 1,
+        updated_at=now,
+    )
+    write_log(connection, [(flag_id, action, {"verdict": said.verdict, "note": note, **(more or {})})], by, now)
+    touched = _unmark(connection, flag_id, by, now)
+    mark = MARKS.get(Verdict(said.verdict)) if said.verdict else None
+    if mark is not None and row["kind"] != Kind.SILENCE:
+        touched += _mark(connection, row, mark, by, now)
+    _evaluate_again(db, connection, touched, now)
+
+
+def locked(connection: Connection, flag_id: str, within: ColumnElement[bool] | None = None) -> RowMapping:
+    """The flag's row, held until the transaction ends; `within`: which flags there are for who asks.
+
+    Raises FlagNotFound.
+    """
     query = select(flag_table).where(flag_table.c.id == storable(flag_id)).with_for_update()
+    if within is not None:
+        query = query.where(within)
     row = connection.execute(query).mappings().one_or_none()
     if row is None:
         raise FlagNotFound(flag_id)

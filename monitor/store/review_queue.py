@@ -1,0 +1,187 @@
+"""The review queue: which flags wait for people, the highest grade first, then the newest.
+
+Every question is answered for somebody: `within` says which flags there are for that person (monitor/rights.py), and
+is part of the query. Nothing here reads observations; the small charts come from tails.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, RowMapping, Select, Text, cast, func, select, tuple_, union_all
+
+from monitor.schema import flag
+from monitor.schema_review import flag_assignment, flag_note, question
+from monitor.store.database import Database, to_json
+from monitor.store.flag_rows import FlagRecord, FlagState, to_record
+from monitor.store.text import storable
+
+WAITING = (FlagState.OPEN, FlagState.ACKNOWLEDGED)
+MOST_COUNTED = 10_000
+ONLY = ("contributions", "earlier")
+"""parts of a finding that a list does not show"""
+
+Position = tuple[int, int, str]
+"""rank of the grade, first flagged (epoch seconds), id: where a page ends"""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which flags: all that match every field given; of several values in one field any.
+
+    items     names of the items of a class; None does not ask
+    point     the flag is about this point, alone or among others
+    since, until   first flagged from then on, before then (epoch seconds)
+    assignee  id of an account; 0 for nobody
+    """
+
+    states: Collection[str] = WAITING
+    kinds: Collection[str] = ()
+    areas: Collection[str] = ()
+    items: Collection[str] | None = None
+    item: str = ""
+    direction: str | None = None
+    point: str = ""
+    ranks: Collection[int] = ()
+    since: int | None = None
+    until: int | None = None
+    assignee: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRow:
+    """A flag in the queue. Of its findings only the first is here, without what the points did.
+
+    version  of the assignment, 0 where it was never assigned; `notes` and `questions` are how many there are
+    """
+
+    record: FlagRecord
+    assignee: str
+    assignee_id: int | None
+    version: int
+    notes: int
+    questions: int
+
+    @property
+    def position(self) -> Position:
+        flag = self.record.flag
+        return flag.peak_grade.rank, int(flag.first_flagged.timestamp()), flag.id
+
+
+def list_queue(
+    db: Database, wanted: Wanted, within: ColumnElement[bool], limit: int, after: Position | None = None
+) -> list[QueueRow]:
+    """A page of the queue, the highest grade first, then the newest; `after` is the position of the row before it.
+
+    The rows are found by an index on (state, grade, time), each state by itself; only those shown are read whole.
+    """
+    parts = [select(_page(state, wanted, within, limit, after).subquery()) for state in sorted(set(wanted.states))]
+    if not parts:
+        return []
+    chosen = union_all(*parts).subquery()
+    c = chosen.c
+    ids = select(c.id).order_by(c.grade_rank.desc(), c.first_flagged_at.desc(), c.id.desc()).limit(limit)
+    with db.connect() as connection:
+        order = [row.id for row in connection.execute(ids)]
+        found = {row["id"]: row for row in connection.execute(_whole(order)).mappings()} if order else {}
+    return [_row(found[one]) for one in order]
+
+
+def count_queue(db: Database, wanted: Wanted, within: ColumnElement[bool]) -> Mapping[int, int]:
+    """How many flags there are by rank of grade. Of more than MOST_COUNTED only the newest of each state count."""
+    c = flag.c
+    parts = []
+    for state in sorted(set(wanted.states)):
+        one = select(c.grade_rank).where(c.state == state, within, *_conditions(wanted))
+        parts.append(select(one.limit(MOST_COUNTED).subquery()))
+    if not parts:
+        return {}
+    every = union_all(*parts).subquery()
+    query = select(every.c.grade_rank, func.count()).group_by(every.c.grade_rank)
+    with db.connect() as connection:
+        return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def place_of(db: Database, flag_id: str, within: ColumnElement[bool]) -> QueueRow | None:
+    """One flag as the queue shows it; None where there is none for this person."""
+    with db.connect() as connection:
+        row = connection.execute(_whole([storable(flag_id)]).where(within)).mappings().one_or_none()
+    return None if row is None else _row(row)
+
+
+def _page(
+    state: str, wanted: Wanted, within: ColumnElement[bool], limit: int, after: Position | None
+) -> Select[tuple[str, int, int]]:
+    c = flag.c
+    order = (c.grade_rank, c.first_flagged_at, c.id)
+    query = select(c.id, c.grade_rank, c.first_flagged_at).where(c.state == state, within, *_conditions(wanted))
+    if after is not None:
+        query = query.where(tuple_(*order) < tuple_(*after))
+    return query.order_by(*(one.desc() for one in order)).limit(limit)
+
+
+def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+    c = flag.c
+    found: list[ColumnElement[bool]] = []
+    for column, values in ((c.kind, wanted.kinds), (c.area, wanted.areas), (c.grade_rank, wanted.ranks)):
+        if values:
+            found.append(column.in_(sorted(values)))
+    if wanted.items is not None:
+        found.append(c.item.in_(sorted(wanted.items)))
+    if wanted.item:
+        found.append(c.item.contains(storable(wanted.item), autoescape=True))
+    if wanted.direction is not None:
+        found.append(c.direction == wanted.direction)
+    if wanted.point:
+        found.append(about_point(storable(wanted.point)))
+    if wanted.since is not None:
+        found.append(c.first_flagged_at >= wanted.since)
+    if wanted.until is not None:
+        found.append(c.first_flagged_at < wanted.until)
+    if wanted.assignee is not None:
+        a = flag_assignment.c
+        given = select(a.flag_id).where(a.account_id.is_not(None) if wanted.assignee == 0 else _mine(wanted.assignee))
+        found.append(c.id.not_in(given) if wanted.assignee == 0 else c.id.in_(given))
+    return found
+
+
+def about_point(point: str) -> ColumnElement[bool]:
+    """The flag is about this point, alone or among others: a name of the JSON list of points."""
+    among = cast(flag.c.points, Text).contains(to_json(point), autoescape=True)
+    return (flag.c.point == point) | among
+
+
+def _mine(account: int) -> ColumnElement[bool]:
+    return flag_assignment.c.account_id == account
+
+
+def _whole(ids: list[str]) -> Select[Any]:
+    a = flag_assignment.c
+    notes = select(func.count()).where(flag_note.c.flag_id == flag.c.id).correlate(flag).scalar_subquery()
+    asked = select(func.count()).where(question.c.flag_id == flag.c.id).correlate(flag).scalar_subquery()
+    return (
+        select(
+            flag,
+            a.account_id,
+            func.coalesce(a.name, "").label("assignee"),
+            func.coalesce(a.version, 0).label("version"),
+            notes.label("notes"),
+            asked.label("questions"),
+        )
+        .join(flag_assignment, a.flag_id == flag.c.id, isouter=True)
+        .where(flag.c.id.in_(ids))
+    )
+
+
+def _row(row: RowMapping) -> QueueRow:
+    first = [{**one, **dict.fromkeys(ONLY, ())} for one in row["findings"][:1]]
+    return QueueRow(
+        to_record({**row, "findings": first}),
+        row["assignee"],
+        row["account_id"],
+        row["version"],
+        row["notes"],
+        row["questions"],
+    )
