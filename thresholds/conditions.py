@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,10 +77,18 @@ class Condition(Settings, ABC):
     """Base of all conditions."""
 
     kind: str
+    by_row: ClassVar[bool] = False
+    """whether the answer at a row needs no answers at other rows: then it is given for the rows of the view only"""
 
     @abstractmethod
     def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
-        """int8[n] of 1, 0, -1. `ease` below 1 lowers the threshold: what keeps a flag open (hysteresis)."""
+        """int8[n] of 1, 0, -1, for the rows that the view is asked about. `ease` below 1 lowers the threshold: what
+        keeps a flag open (hysteresis)."""
+
+    @property
+    def row_by_row(self) -> bool:
+        """Whether this can be asked about some rows only. Positions that are handed in are then among these."""
+        return self.by_row and all(child.row_by_row for child in self.children())
 
     def children(self) -> tuple[Condition, ...]:
         return ()
@@ -91,6 +99,10 @@ class Condition(Settings, ABC):
 
     def needs_classes(self) -> frozenset[str | Company]:
         """Classes whose items must all be evaluated with an item that is judged by this condition."""
+        return frozenset()
+
+    def needs_about(self) -> frozenset[str]:
+        """Classes of counts of which those that concern an item by name must be evaluated with it."""
         return frozenset()
 
     def measure(self, view: View, at: IntArray, direction: Direction) -> Measured | None:
@@ -185,6 +197,7 @@ class Change(Condition):
     """Relative change against an earlier observation: a step, a calendar lag or a cumulative window."""
 
     kind: Literal["change"] = "change"
+    by_row = True
     over: Lag
     op: Comparison = ">"
     percent: float = Field(gt=0, le=100_000)
@@ -195,7 +208,7 @@ class Change(Condition):
         return view.change(self.over, self.days)
 
     def compared(self, view: View, at: IntArray) -> IntArray:
-        return view.base(self.over, self.days)[at]
+        return view.base(self.over, self.days)[view.place(at)]
 
     @property
     def days(self) -> int | None:
@@ -205,9 +218,9 @@ class Change(Condition):
         return compare(self.columns(view), self.op, self.percent / 100 * ease, sign(direction))
 
     def measure(self, view: View, at: IntArray, direction: Direction) -> Measured:
-        base = view.base(self.over, self.days)[at]
+        base = view.base(self.over, self.days)[view.place(at)]
         expected = np.where(base >= 0, view.panel.value[base], np.nan)
-        change = self.columns(view)[at] * 100
+        change = self.columns(view)[view.place(at)] * 100
         return Measured(
             value=view.panel.value[at],
             expected=expected,
@@ -227,6 +240,7 @@ class Score(Condition):
     """Robust score of the newest step against the steps before it (thresholds.kernels.robust)."""
 
     kind: Literal["score"] = "score"
+    by_row = True
     kernel: Literal["robust"] = "robust"
     window: int = Field(default=60, ge=8, le=1000)
     least: int = Field(default=12, ge=5, le=1000)
@@ -261,21 +275,21 @@ class Score(Condition):
         return found
 
     def compared(self, view: View, at: IntArray) -> IntArray:
-        return view.back(self.over)[at]
+        return view.back(self.over)[view.place(at)]
 
     def measure(self, view: View, at: IntArray, direction: Direction) -> Measured:
-        scores = self.scores(view, 1.0)
-        median, scale = scores.median[at], scores.scale[at]
+        scores, place = self.scores(view, 1.0), view.place(at)
+        median, scale = scores.median[place], scores.scale[place]
         return Measured(
             value=view.panel.value[at],
             expected=view.stepped(at, median, self.over),
             scale=scale,
-            score=scores.score[at],
+            score=scores.score[place],
             threshold=np.full(len(at), sign(direction) * self.value),
             limit=view.stepped(at, median + sign(direction) * self.value * scale, self.over),
             unit=texts("σ", at),
             window=texts(f"前{self.window}期以内的" + ("变动" if self.over == 1 else f"{self.over}期累计变动"), at),
-            n_used=scores.n_used[at],
+            n_used=scores.n_used[place],
             comparison=texts(self.op, at),
         )
 
@@ -356,6 +370,7 @@ class StateSet(Condition):
     """The price is set by government: for excluding such changes (`not`)."""
 
     kind: Literal["state_set"] = "state_set"
+    by_row = True
 
     def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
-        return view.series_where(lambda c: c.state_set)[view.panel.series].astype(np.int8)
+        return view.series_where(lambda c: c.state_set)[view.here(view.panel.series)].astype(np.int8)

@@ -25,6 +25,7 @@ class Recorded(Condition):
     """
 
     kind: Literal["recorded"] = "recorded"
+    by_row = True
     record: Literal["decision", "observed"] = "decision"
     """an official decision, or what was seen"""
     measures: tuple[str, ...] = ()
@@ -48,11 +49,11 @@ class Recorded(Condition):
         panel = view.panel
         named = zip(panel.keys, panel.areas, view.classified, strict=True)
         covered = np.array([record.covers(key, area, c) for key, area, c in named], np.bool_)
-        found: BoolArray = covered[panel.series] & record.holds(panel.time)
+        found: BoolArray = covered[view.here(panel.series)] & record.holds(view.here(panel.time))
         return found
 
     def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
-        found = np.zeros(len(view.panel), np.bool_)
+        found = np.zeros(len(view.here(view.panel.value)), np.bool_)
         for record in self.wanted(view):
             found |= self.where(view, record)
         return found.astype(np.int8)
@@ -61,7 +62,7 @@ class Recorded(Condition):
         """Nothing is measured; said are all records that hold."""
         said = [""] * len(at)
         for record in self.wanted(view):
-            for k in np.flatnonzero(self.where(view, record)[at]).tolist():
+            for k in np.flatnonzero(self.where(view, record)[view.place(at)]).tolist():
                 said[k] += ("，" if said[k] else "") + record.words
         nothing = np.full(len(at), np.nan)
         return Measured(

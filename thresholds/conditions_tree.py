@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AliasChoices, Field
 
-from thresholds.conditions import AnyCondition, Condition, Measured, Truth, condition, texts
+from thresholds.conditions import AnyCondition, Condition, Measured, Score, Truth, condition, texts, walk
 from thresholds.model import BoolArray, Direction, IntArray
 from thresholds.settings import Duration
 from thresholds.view import View
@@ -107,6 +107,7 @@ class All(Condition):
     """True where everything in `of` is."""
 
     kind: Literal["all"] = "all"
+    by_row = True
     of: tuple[AnyCondition, ...] = Field(min_length=1, validation_alias=AliasChoices("of", "all"))
 
     def children(self) -> tuple[Condition, ...]:
@@ -171,7 +172,13 @@ class Not(Condition):
     """The contrary of `of`; unknown stays unknown."""
 
     kind: Literal["not"] = "not"
+    by_row = True
     of: AnyCondition = Field(validation_alias=AliasChoices("of", "not"))
+
+    @property
+    def row_by_row(self) -> bool:
+        """Not of scores: where only some rows are asked about, these say zero for unknown."""
+        return super().row_by_row and not any(isinstance(one, Score) for one in walk(self.of))
 
     def children(self) -> tuple[Condition, ...]:
         return (self.of,)

@@ -63,6 +63,7 @@ def detect(
     city: str = CITY,
     zone: tzinfo = SHANGHAI,
     silence: bool = True,
+    since: IntArray | None = None,
 ) -> Detection:
     """Evaluate `panel` as seen at `now`.
 
@@ -70,16 +71,21 @@ def detect(
     axis      int64, rising: times at which somebody looked, for silence in replay (None: all the time)
     city      name of the whole area, for flags on several areas
     silence   false where `panel` holds some items only: who is silent is judged over all of them
+    since     int64[n_series], seconds, the same for all series of an item: only flags that were first flagged then
+              or later are given, each as it is without `since`, provided that no other flag of the item was open at
+              that time or held one back (thresholds.restart says from when on that is so). Saves most of the work
     """
     result = Detection()
     if not len(panel):
         return result
     seen = prepare(panel, policy, result)
+    if since is not None:
+        seen.restrict(since)
     with result.stage("rules"):
         found = apply_rules(policy, seen.points, seen.wide, zone, result)
     with result.stage("grading"):
         result.flags += grade_moves(found, seen.areas, seen.points, policy, city)
-        result.flags += data_flags(panel, seen.gated, seen.classified, policy)
+        result.flags += data_flags(panel, seen.gated, seen.classified, policy, since)
     if silence:
         with result.stage("silence"):
             known = cadences or {}
@@ -108,6 +114,18 @@ class Prepared:
     areas: Areas
     points: View
     wide: View
+
+    def restrict(self, since: IntArray) -> None:
+        """Ask both views about what is at `since` (int64[n_series], seconds) or later only."""
+        self.points.rows = rows_since(self.points.panel, since)
+        if self.wide is not self.points:
+            first = np.array([members[0] for members in self.areas.members], np.int64)
+            self.wide.rows = rows_since(self.wide.panel, since[first])
+
+
+def rows_since(panel: Panel, since: IntArray) -> IntArray:
+    """Positions, rising, of what is at `since` (int64[n_series], seconds) or later."""
+    return np.flatnonzero(panel.time >= since[panel.series])
 
 
 def prepare(panel: Panel, policy: Policy, result: Detection) -> Prepared:
@@ -163,14 +181,24 @@ def apply_rules(policy: Policy, points: View, wide: View, zone: tzinfo, result: 
     found: list[RuleHits] = []
     for pack in policy.packs:
         for rule in pack.rules:
-            view = wide if rule.scope == "area" else points
+            asked = wide if rule.scope == "area" else points
+            view = asked if rule.when.row_by_row else asked.whole
             try:
                 valid = in_force(rule, pack, view, zone)
                 if valid.any():  # a rule for classes that are not here costs nothing
+                    if view is not asked and asked.rows is not None:
+                        valid = only(valid, asked.rows)
                     found += hits_of(rule, pack, view, valid)
-                    forget(view, points if view is wide else wide)
+                    forget(view, points if asked is wide else wide)
             except Exception as error:  # noqa: BLE001  # one bad rule must not silence the others
                 result.failed[rule.id] = f"{type(error).__name__}: {error}"
+    return found
+
+
+def only(column: BoolArray, rows: IntArray) -> BoolArray:
+    """The column, false wherever not among `rows`."""
+    found = np.zeros_like(column)
+    found[rows] = column[rows]
     return found
 
 
@@ -183,19 +211,21 @@ def forget(used: View, other: View) -> None:
 
 
 def in_force(rule: Rule, pack: Pack, view: View, zone: tzinfo) -> BoolArray:
-    """bool[n]: observations of the rule's classes and domain within its dates; empty where no series is."""
+    """bool[n]: observations of the rule's classes and domain within its dates, of the rows that the view is asked
+    about; empty where no series is."""
     applies = view.of_classes(rule.classes, rule.without_classes)
     if pack.domain != "any":
         applies &= view.series_where(lambda c: c.domain == pack.domain)
     if not applies.any():
         return applies[:0]
-    valid: BoolArray = applies[view.panel.series]
+    valid: BoolArray = applies[view.here(view.panel.series)]
+    time = view.here(view.panel.time)
     for begin in (pack.valid_from, rule.valid_from):
         if begin:
-            valid &= view.panel.time >= midnight(begin, zone)
+            valid &= time >= midnight(begin, zone)
     for end in (pack.valid_until, rule.valid_until):
         if end:
-            valid &= view.panel.time < midnight(end, zone) + 86_400
+            valid &= time < midnight(end, zone) + 86_400
     return valid
 
 

@@ -10,7 +10,7 @@ from thresholds.catalogue import Classified
 from thresholds.kernels.beside import swapped
 from thresholds.kernels.lone import newest
 from thresholds.kernels.stuck import MOVED
-from thresholds.model import Direction, Doubt, Flag
+from thresholds.model import Direction, Doubt, Flag, IntArray
 from thresholds.outages import outages_told
 from thresholds.panel import Panel
 from thresholds.plan import Policy
@@ -23,12 +23,21 @@ ASKED_AGAIN = (Doubt.JIN, Doubt.ALONE, Doubt.SWAPPED)
 """Doubts that the next report settles."""
 
 
-def data_flags(panel: Panel, gate: Gate, classified: Sequence[Classified], policy: Policy) -> list[Flag]:
-    """One flag per run of suspects of a series, per stuck price, per step taken back, and per outage."""
-    told = [suspects_told(panel, gate, a, b) for a, b in runs(panel, gate)]
-    told += [stuck_told(panel, gate, int(i)) for i in gate.stuck]
-    told += [reverted_told(panel, gate, int(i)) for i in gate.reverted]
-    told += outages_told(panel, gate)
+def data_flags(
+    panel: Panel, gate: Gate, classified: Sequence[Classified], policy: Policy, since: IntArray | None = None
+) -> list[Flag]:
+    """One flag per run of suspects of a series, per stuck price, per step taken back, and per outage.
+
+    since  int64[n_series], seconds: only those first flagged then or later
+    """
+
+    def asked(at: int) -> bool:
+        return since is None or bool(panel.time[at] >= since[panel.series[at]])
+
+    told = [suspects_told(panel, gate, a, b) for a, b in runs(panel, gate) if asked(a)]
+    told += [stuck_told(panel, gate, int(i)) for i in gate.stuck if asked(i)]
+    told += [reverted_told(panel, gate, int(i)) for i in gate.reverted if asked(i)]
+    told += [one for one in outages_told(panel, gate) if since is None or one.flagged >= since[one.series]]
     return [flag_of(panel, classified, policy, one) for one in told]
 
 

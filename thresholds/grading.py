@@ -54,15 +54,17 @@ class RuleHits:
 
 
 def hits_of(rule: Rule, pack: Pack, view: View, valid: BoolArray) -> list[RuleHits]:
-    """Apply a rule to a view; `valid` bool[n] is where it is in force and applies to the class."""
+    """Apply a rule to a view; `valid` bool[n] is where it is in force and applies to the class, of the rows that the
+    view is asked about."""
     found = []
     for direction in rule.directions:
         carrying = rule.when.truth(view, direction, rule.ease) == 1
-        at = np.flatnonzero(carrying & view.tested & valid).astype(np.int64)
-        if not len(at):
+        place = np.flatnonzero(carrying & view.here(view.tested) & valid).astype(np.int64)
+        if not len(place):
             continue
+        at = place if view.rows is None else view.rows[place]
         # kept also where it opens nothing: it may carry on what another rule opened, whatever else is in the panel
-        opens = rule.when.truth(view, direction)[at] == 1
+        opens = rule.when.truth(view, direction)[place] == 1
         base = rule.when.compared(view, at)
         if rule.rank_from_score:  # what every Spring Festival brings is not unusual, however large beside other weeks
             opens &= ~alike_last_year(view, at, base)

@@ -127,12 +127,10 @@ def alike_last_year(view: View, at: IntArray, base: IntArray | None) -> BoolArra
     near = np.flatnonzero((np.abs(lunar.offset(view.panel.day[at])) <= lunar.NEAR) & (base >= 0))
     if not len(near):
         return found
-    before = view.base(Lag.LUNAR_YEAR, None)
-    here, there = before[at[near]], before[base[near]]
-    scaled = view.scaled()
+    here, there = (view.base_at(Lag.LUNAR_YEAR, None, positions[near]) for positions in (at, base))
     with np.errstate(invalid="ignore"):
-        move = scaled[at[near]] - scaled[base[near]]
-        then = scaled[here] - scaled[there]
+        move = view.scaled_at(at[near]) - view.scaled_at(base[near])
+        then = view.scaled_at(here) - view.scaled_at(there)
         alike = (np.sign(move) == np.sign(then)) & (np.abs(then) >= ALIKE * np.abs(move))
     found[near] = (here >= 0) & (there >= 0) & alike
     return found

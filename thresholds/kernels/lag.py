@@ -47,6 +47,73 @@ def scan_previous(
                 before = i
 
 
+def base_at(
+    panel: Panel, usable: BoolArray, lag: Lag, tolerance: int | None, at: IntArray, rebased: BoolArray
+) -> IntArray:
+    """int64[k]: what `lag_positions` and `cut_off` say of the positions `at`, found for these alone."""
+    found = np.empty(len(at), np.int64)
+    start = panel.start[panel.series[at]]
+    if lag is Lag.PREVIOUS:
+        target = panel.day[at]
+        limit = np.int64(10**9 if tolerance is None else tolerance)
+    else:
+        target = earlier(panel.day[at], lag)
+        limit = np.int64(TOLERANCE[lag] if tolerance is None else tolerance)
+    seek_bases(panel.day, usable, start, at, target, limit, found)
+    found[found < origins_at(start, rebased, at)] = -1
+    return found
+
+
+@compiled
+def seek_bases(
+    day: Day, usable: BoolArray, start: IntArray, at: IntArray, target: Day, limit: np.int64, found: IntArray
+) -> None:
+    for k in range(len(at)):
+        low, high = start[k], at[k]
+        while low < high:  # the first row after the day looked for
+            middle = (low + high) // 2
+            if day[middle] <= target[k]:
+                low = middle + 1
+            else:
+                high = middle
+        i = low - 1
+        while i >= start[k] and not usable[i]:
+            i -= 1
+        found[k] = i if i >= start[k] and np.int64(target[k]) - day[i] <= limit else -1
+
+
+def origins_at(start: IntArray, rebased: BoolArray, at: IntArray) -> IntArray:
+    """int64[k]: the first position of the series that each of the positions `at` may be compared with.
+
+    start  int64[k], where the series of each begins
+    """
+    levels = np.flatnonzero(rebased)
+    if not len(levels):
+        return start
+    newest = levels[np.searchsorted(levels, at, "right") - 1]  # of no level: the last one, which is not before it
+    return np.where(newest <= at, np.maximum(newest, start), start)
+
+
+def counted_back_at(start: IntArray, allowed: BoolArray, rebased: BoolArray, readings: int, at: IntArray) -> IntArray:
+    """int64[k]: what `counted_back` says of the positions `at`; `start` as in `origins_at`."""
+    found = np.empty(len(at), np.int64)
+    seek_back(allowed, origins_at(start, rebased, at), readings, at, found)
+    return found
+
+
+@compiled
+def seek_back(allowed: BoolArray, origin: IntArray, readings: int, at: IntArray, found: IntArray) -> None:
+    for k in range(len(at)):
+        count = 0
+        i = at[k] - 1
+        while i >= origin[k]:
+            count += allowed[i]
+            if count == readings:
+                break
+            i -= 1
+        found[k] = i if count == readings else -1
+
+
 def cut_off(start: IntArray, rebased: BoolArray, found: IntArray) -> None:
     """Take away, in place, what lies before the row, or an earlier one of its series, at which a level begins anew.
 
@@ -66,8 +133,15 @@ def scan_origins(start: IntArray, rebased: BoolArray, found: IntArray, first: in
                 found[i] = -1
 
 
-def relative_change(value: FloatArray, base: IntArray) -> FloatArray:
-    """float64[n]: change against the value at `base` (-1: none), 0.05 for +5 %; NaN without a positive one."""
+def relative_change(value: FloatArray, base: IntArray, at: IntArray | None = None) -> FloatArray:
+    """float64[n]: change against the value at `base` (-1: none), 0.05 for +5 %; NaN without a positive one.
+
+    at  positions of the values, one for each of `base`; None for all
+    """
+    if at is not None:
+        before = np.where(base >= 0, value[base], np.nan)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(before > 0.0, value[at] / before - 1.0, np.nan)
     change = np.empty(len(value))
     halves = np.array([0, len(value) // 2, len(value)])
     over_series(halves, lambda a, b: scan_change(value, base, change, halves[a], halves[b]))
