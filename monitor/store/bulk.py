@@ -75,7 +75,8 @@ class Bulk(Protocol):
         """All revisions of the given series (ascending; None for all), from `since` on."""
 
     def read_newest(self, connection: Connection, series_id: IntArray, until: IntArray, limit: int) -> Rows:
-        """The last `limit` revisions with at <= until of each series. `series_id` ascends."""
+        """The last `limit` revisions with at <= until of each series, which may be asked for several times: in place
+        of the id, the rows have the position in `series_id`."""
 
     def mark_dirty(self, connection: Connection, series_id: IntArray, since_at: IntArray, now: int) -> None:
         """Have series (each given once) evaluated from `since_at` on: earliest time, first mark, one more stamp."""

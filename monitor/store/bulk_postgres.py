@@ -120,7 +120,8 @@ def read_points(connection: Connection, series_id: IntArray, at: IntArray) -> Ro
 def read_newest(connection: Connection, series_id: IntArray, until: IntArray, limit: int) -> Rows:
     return copied(
         connection,
-        f"SELECT {COLUMNS} FROM unnest(%s::bigint[], %s::bigint[]) AS w(series_id, until),"  # noqa: S608
+        "SELECT w.n - 1, o.at, o.revision, o.value"
+        " FROM unnest(%s::bigint[], %s::bigint[]) WITH ORDINALITY AS w(series_id, until, n),"
         " LATERAL (SELECT * FROM observation x WHERE x.series_id = w.series_id AND x.at <= w.until"
         " ORDER BY x.at DESC, x.revision DESC LIMIT %s) AS o ORDER BY 1, 2, 3",
         [series_id.tolist(), until.tolist(), limit],

@@ -87,10 +87,10 @@ def read_points(connection: Connection, series_id: IntArray, at: IntArray) -> Ro
 
 def read_newest(connection: Connection, series_id: IntArray, until: IntArray, limit: int) -> Rows:
     sql = (
-        "SELECT * FROM (SELECT series_id, at, revision, value FROM observation WHERE series_id = ? AND at <= ?"
+        "SELECT * FROM (SELECT ?, at, revision, value FROM observation WHERE series_id = ? AND at <= ?"
         " ORDER BY series_id DESC, at DESC, revision DESC LIMIT ?) ORDER BY 2, 3"
     )
-    asked = zip(series_id.tolist(), until.tolist(), repeat(limit))
+    asked = zip(range(len(series_id)), series_id.tolist(), until.tolist(), repeat(limit))
     return drained(each(connection, sql, asked))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from sqlalchemy import Connection, select
@@ -52,28 +53,31 @@ class _Series:
     area: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Column:
+    at: IntArray
+    value: FloatArray
+    unit: str
+
+
 def read_tails(db: Database, places: Sequence[Place]) -> list[Tail]:
     """The last READINGS readings up to `until` of each place, in the order of `places`."""
     with db.connect() as connection:
         known = _series(connection, {place.item for place in places})
         chosen = [_chosen(known.get(place.item, []), place) for place in places]
-        wanted: dict[int, int] = {}
-        for place, those in zip(places, chosen, strict=True):
-            for one in those:
-                wanted[one.id] = max(place.until, wanted.get(one.id, place.until))
-        ids = np.array(sorted(wanted), np.int64)
-        until = np.array([wanted[one] for one in sorted(wanted)], np.int64)
+        wanted = [(one, place.until) for place, those in zip(places, chosen, strict=True) for one in those]
+        ids = np.array([one.id for one, _ in wanted], np.int64)
+        until = np.array([end for _, end in wanted], np.int64)
         rows = db.bulk.read_newest(connection, ids, until, READINGS + REVISED)
     last = np.ones(len(rows), np.bool_)
     last[:-1] = (rows.series_id[1:] != rows.series_id[:-1]) | (rows.at[1:] != rows.at[:-1])
     of, at, value = rows.series_id[last], rows.at[last], rows.value[last]
-    first, end = np.searchsorted(of, ids), np.searchsorted(of, ids, "right")
-    columns = {
-        int(one): (at[a:b], value[a:b]) for one, a, b in zip(ids.tolist(), first.tolist(), end.tolist(), strict=True)
-    }
-    return [
-        _tail([(columns[s.id], s.unit) for s in those], place) for place, those in zip(places, chosen, strict=True)
+    edges = np.searchsorted(of, np.arange(len(wanted) + 1)).tolist()
+    columns = [
+        _Column(at[a:b], value[a:b], one.unit) for (one, _), a, b in zip(wanted, edges, edges[1:], strict=False)
     ]
+    ends = np.cumsum([0, *(len(those) for those in chosen)]).tolist()
+    return [_tail(columns[a:b]) for a, b in pairwise(ends)]
 
 
 def _series(connection: Connection, items: set[str]) -> dict[str, list[_Series]]:
@@ -93,20 +97,19 @@ def _chosen(known: Sequence[_Series], place: Place) -> list[_Series]:
     return mine[:MOST_SERIES]
 
 
-def _tail(parts: Sequence[tuple[tuple[IntArray, FloatArray], str]], place: Place) -> Tail:
-    cut = [(at[at <= place.until], value[at <= place.until], unit) for (at, value), unit in parts]
-    full = [one for one in cut if len(one[0])]
+def _tail(parts: Sequence[_Column]) -> Tail:
+    full = [one for one in parts if len(one.at)]
     if not full:
         return NOTHING
     if len(full) == 1:
-        return Tail(full[0][0][-READINGS:], full[0][1][-READINGS:])
-    times = np.unique(np.concatenate([at for at, _, _ in full]))[-READINGS:]
-    mixed = len({unit for _, _, unit in full}) > 1
+        return Tail(full[0].at[-READINGS:], full[0].value[-READINGS:])
+    times = np.unique(np.concatenate([one.at for one in full]))[-READINGS:]
+    mixed = len({one.unit for one in full}) > 1
     table = np.full((len(full), len(times)), np.nan)
-    for row, (at, value, _unit) in enumerate(full):
-        scale = np.median(np.abs(value)) if mixed else 1.0
-        before = np.searchsorted(at, times, "right") - 1  # a series that is late keeps its last value
-        table[row] = np.where(before >= 0, value[np.maximum(before, 0)] / (scale or 1.0), np.nan)
+    for row, one in enumerate(full):
+        scale = np.median(np.abs(one.value)) if mixed else 1.0
+        before = np.searchsorted(one.at, times, "right") - 1  # a series that is late keeps its last value
+        table[row] = np.where(before >= 0, one.value[np.maximum(before, 0)] / (scale or 1.0), np.nan)
     return Tail(times, _mean(table))
 
 
