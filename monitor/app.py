@@ -258,6 +258,8 @@ def web_context(app: App) -> WebContext:
         sources=app.configured_sources,
         classes=lambda: app.policy.catalogue.classes,
         installation=config.installation.name,
+        city=config.installation.city,
+        base=config.base,
         zone=config.zone,
         language=config.installation.language,
     )

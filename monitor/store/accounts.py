@@ -1,8 +1,8 @@
 """Accounts in the database: who may sign in, with which roles, where. Checked on the way in.
 
 A faulty entry raises AccountError. Accounts are switched off, not deleted: reviews and the audit name them. Whatever
-changes what an account may do makes its `stamp` grow, which ends its sessions (see sessions.py). The last account that
-can manage accounts stays able to.
+changes what an account may do makes its `stamp` grow, which ends its sessions (see sessions.py). The last account
+that can manage accounts stays able to.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ MOST_PLACES = 1000
 
 
 class AccountError(Exception):
-    """An entry that cannot be stored. `reason`: unknown, exists, name, shown, role, area, point, last_admin, linked."""
+    """An entry that cannot be stored. `reason`: unknown, exists, name, shown, role, area, point, last_admin,
+    linked."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -177,6 +178,12 @@ def credentials(db: Database, name: str) -> tuple[int, str, str, int]:
     with db.connect() as connection:
         row = connection.execute(query.where(account.c.key == name_key(name), account.c.active)).first()
     return (row.id, row.password, row.totp, row.totp_step) if row else (0, "", "", 0)
+
+
+def totp_of(connection: Connection, account_id: int) -> tuple[str, int]:
+    """(secret of the second factor, newest step used); ("", 0) for none."""
+    row = connection.execute(select(account.c.totp, account.c.totp_step).where(account.c.id == account_id)).first()
+    return (row.totp, row.totp_step) if row else ("", 0)
 
 
 # --- changes --------------------------------------------------------------------------------------------------------

@@ -36,13 +36,30 @@ class Entry:
     request_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where an act came from."""
+
+    address: str = ""
+    request_id: str = ""
+
+
 def note(
-    target: Database | Connection, who: Visitor | str, action: str, object: str, detail: Detail, now: datetime
+    target: Database | Connection,
+    who: Visitor | str,
+    action: str,
+    object: str,
+    detail: Detail,
+    now: datetime,
+    *,
+    where: Where | None = None,
 ) -> None:
     """Write one line, within the caller's transaction where a connection is given, else in one of its own.
 
     `who` is the visitor, or an actor such as "user:甲", "cli", "anonymous". Never put a secret into `detail`.
     """
+    if where is None:
+        where = Where(who.session.address, who.session.request_id) if isinstance(who, Visitor) else Where()
     given = {"text": detail} if isinstance(detail, str) and detail else dict(detail or {})
     row = insert(audit).values(
         at=seconds(now),
@@ -50,8 +67,8 @@ def note(
         action=action,
         object=storable(object)[:LENGTH],
         detail=given,
-        address=who.session.address if isinstance(who, Visitor) else "",
-        request_id=who.session.request_id if isinstance(who, Visitor) else "",
+        address=where.address,
+        request_id=where.request_id,
     )
     if isinstance(target, Connection):
         target.execute(row)

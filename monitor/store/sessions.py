@@ -210,8 +210,12 @@ def put_flash(db: Database, session_id: str, messages: Sequence[tuple[str, str]]
 # --- browsers that are known ----------------------------------------------------------------------------------------
 
 
-def know_device(connection: Connection, account_id: int, now: datetime) -> str:
-    """Remember the browser in which an account has just signed in; gives the value of its cookie."""
+def know_device(connection: Connection, account_id: int, now: datetime, secret: str = "") -> str:
+    """Remember the browser in which an account has just signed in, by the cookie that it has already or a new one;
+    gives the value of the cookie."""
+    mine = update(device).where(device.c.id == digest(secret), device.c.account_id == account_id)
+    if secret and connection.execute(mine.values(seen_at=seconds(now))).rowcount:
+        return secret
     secret = secrets.token_urlsafe(32)
     connection.execute(insert(device).values(id=digest(secret), account_id=account_id, seen_at=seconds(now)))
     return secret

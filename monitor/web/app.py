@@ -10,17 +10,17 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
-from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import Response
 
 from monitor.store.errors import StoreError
 from monitor.web import alerts, flags, observations, operations, page, problem, records, schemas
-from monitor.web.console import language
+from monitor.web.console import language, profile, signin, visit
 from monitor.web.console.assets import Static
 from monitor.web.console.i18n import Languages
 from monitor.web.context import WebContext
 from monitor.web.guard import Guard
 from monitor.web.push import PushState
+from monitor.web.signed import SignedIn, secure
 
 log = logging.getLogger("monitor.web")
 
@@ -54,22 +54,25 @@ def create_web(ctx: WebContext) -> FastAPI:
     )
     app.state.context = ctx
     app.state.pushes = PushState()
+    app.state.signed = SignedIn()
     app.add_middleware(Languages, default=ctx.language)
     app.add_middleware(
         Guard,
         max_body_bytes=ctx.settings.max_body_bytes,
         body_timeout=ctx.settings.body_timeout.total_seconds(),
+        https=secure(ctx.settings),
     )
     app.add_exception_handler(problem.Problem, problem.answer_problem)
-    app.add_exception_handler(StarletteHTTPException, problem.answer_http)
     app.add_exception_handler(RequestValidationError, problem.answer_invalid)
     app.add_exception_handler(page.NotHere, page.answer_not_here)
     app.add_exception_handler(StoreError, answer_store_error)
+    visit.install(app)
     for part in (observations, flags, alerts, records):
         app.include_router(part.router, prefix="/api/v1")
     app.include_router(operations.router)
     app.include_router(page.router)
-    app.include_router(language.router)
+    for part in (language, profile, signin):
+        app.include_router(part.router)
     app.mount("/static", Static(), name="static")
     app.openapi = lambda: openapi_of(app)  # type: ignore[method-assign]
     return app

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -12,10 +13,39 @@ from pydantic import Field
 
 from collectors.base import StoredCounts
 from monitor.store.database import Database
-from thresholds.settings import Duration, Settings
+from thresholds.settings import Duration, Secret, Settings
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 Openness = Literal["loopback", "all", "off"]
+
+
+class OidcSettings(Settings):
+    """The `[web.oidc]` table: signing in with the accounts of the office (OpenID Connect).
+
+    issuer         address of the provider, exactly as it calls itself
+    client_id      how the provider calls this program
+    client_secret  what the provider gave for it
+    title          how the sign-in page calls the provider
+    scopes         what is asked of the provider; always with `openid`
+    name_claim     the claim that names the account
+    accounts       linked: accounts on which an administrator entered the name that the provider uses; same_name: also
+                   those whose own name it is
+    create_with_role  the role, everywhere, of accounts that are made for people who have none; empty: none are made
+    second_factor  the provider asks for a second factor itself, so it is not asked for again
+    ca_file        certificate authority of the provider (PEM), where the system does not know it
+    """
+
+    issuer: str = Field(pattern=r"^https?://[^\s?#]+$")
+    client_id: str = Field(min_length=1)
+    client_secret: Secret
+    title: str = "单位统一认证"
+    scopes: tuple[str, ...] = ("openid", "profile")
+    name_claim: str = "preferred_username"
+    accounts: Literal["linked", "same_name"] = "linked"
+    create_with_role: str = ""
+    second_factor: bool = False
+    ca_file: str = ""
+    timeout: Duration = timedelta(seconds=10)
 
 
 class WebSettings(Settings):
@@ -23,7 +53,10 @@ class WebSettings(Settings):
 
     open_page     who may read the page without an account: programs on this machine, everybody, or nobody
     open_metrics  who may read /metrics without a token; with `metrics:read` a token opens it from anywhere
-    public_url    the address under which people reach this daemon; links in messages begin with it
+    public_url    the address under which people reach this daemon; links in messages begin with it; with https:// the
+                  cookies of sessions are for https only
+    session_idle  a session ends when nothing was asked for so long
+    session_length  a session ends so long after signing in, whatever is asked
     """
 
     host: str = "127.0.0.1"
@@ -34,6 +67,9 @@ class WebSettings(Settings):
     max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1024, le=256 * 1024 * 1024)
     max_rows: int = Field(default=10_000, ge=1, le=100_000)
     body_timeout: Duration = timedelta(seconds=60)
+    session_idle: Duration = timedelta(hours=2)
+    session_length: Duration = timedelta(hours=12)
+    oidc: OidcSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +130,8 @@ class WebContext:
     on_observations  called after rows were stored: wakes the evaluation; must not block or raise
     on_stored        called after a push was stored: source, counts, rejects by reason; for the metrics
     classes          the classes of the catalogue in force, which records may name
+    base             the folder that paths of the configuration are relative to
+    city             the area of what concerns the whole city
     on_store_error   called with the reason of a StoreError that made a request fail; for the metrics
     """
 
@@ -108,6 +146,8 @@ class WebContext:
     sources: Callable[[], Sequence[ConfiguredSource]] = no_sources
     classes: Callable[[], Collection[str] | None] = all_classes
     installation: str = "价格风险监测"
+    city: str = "全市"
+    base: Path = Path()
     zone: ZoneInfo = SHANGHAI
     language: str = "zh_CN"
 

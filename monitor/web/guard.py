@@ -20,15 +20,16 @@ from monitor.web.problem import Problem
 log = logging.getLogger("monitor.web")
 
 SECURITY_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; "
+    "img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with no-referrer, browsers would hide the origin of our own forms from us
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+HTTPS_ONLY = {"Strict-Transport-Security": "max-age=31536000"}
 ACK_LINKS = "/a/"  # what follows is the secret of an acknowledge link: never in a log
 MAX_REQUESTS = 200
 ALWAYS_ANSWERED = ("/healthz",)
@@ -82,9 +83,16 @@ class Guard:
     """The outermost layer round the application."""
 
     def __init__(
-        self, app: ASGIApp, *, max_body_bytes: int, body_timeout: float, max_requests: int = MAX_REQUESTS
+        self,
+        app: ASGIApp,
+        *,
+        max_body_bytes: int,
+        body_timeout: float,
+        https: bool = False,
+        max_requests: int = MAX_REQUESTS,
     ) -> None:
         self.app, self.max_body_bytes, self.body_timeout = app, max_body_bytes, body_timeout
+        self.headers = SECURITY_HEADERS | (HTTPS_ONLY if https else {})
         self.max_requests = max_requests
         self.running = 0
 
@@ -103,7 +111,7 @@ class Guard:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = request_id
-                for name, value in SECURITY_HEADERS.items():
+                for name, value in self.headers.items():
                     headers.setdefault(name, value)
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)

@@ -39,6 +39,7 @@ TITLES: dict[str, tuple[int, str]] = {
     "rows-rejected": (422, "全部数据行被拒绝"),
     "idempotency-mismatch": (422, "幂等键已用于其他内容"),
     "precondition-required": (428, "缺少版本号"),
+    "too-many": (429, "请求过于频繁"),
     "internal": (500, "内部错误"),
     "unavailable": (503, "暂时无法处理"),
     "storage-full": (507, "存储空间已满"),

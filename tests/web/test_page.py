@@ -195,7 +195,7 @@ def test_no_script_no_inline_style_and_strict_headers(running: Running) -> None:
         assert "frame-ancestors 'none'" in policy
         assert "unsafe" not in policy
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["referrer-policy"] == "same-origin"
         assert answer.headers["cache-control"] == "no-store"
         shown = Page(answer.text)
         assert not {"script", "style"} & {tag for tag, _ in shown.tags}
