@@ -1,5 +1,5 @@
 # Every target works alone on a fresh clone. PYTHON=… chooses the interpreter (3.11 or newer).
-.PHONY: help run test check bench messages lock clean setup-run setup-test
+.PHONY: help run test check bench assets messages lock clean setup-run setup-test
 .DEFAULT_GOAL := help
 export PYTHON
 
@@ -8,6 +8,7 @@ help:
 	@echo 'make test    set up everything and run all tests (ARGS=… goes to pytest)'
 	@echo 'make check   formatting, lint, types, import arrows'
 	@echo 'make bench   the benchmarks, each printing a ratio'
+	@echo 'make assets  build the scripts and styles of the console, when they changed'
 	@echo 'make messages  bring the console catalogues (monitor/locale) up to date with its texts'
 	@echo 'make lock    re-create the lock files (UPGRADE=1: with the newest versions)'
 	@echo 'make clean   remove what was set up; your data stays'
@@ -33,6 +34,8 @@ check: setup-test
 bench: setup-test
 	@set -e; for file in bench/[!_]*.py; do echo "== $$file"; .venv/bin/python "$$file"; done
 
+assets: setup-test
+
 messages: setup-test
 	.venv/bin/python -m tests.console.messages
 
@@ -40,7 +43,7 @@ lock:
 	tools/lock.sh
 
 clean:
-	rm -rf .venv .venv.lock build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf .venv .venv.lock build dist monitor/web/static/dist monitor/web/assets/node_modules *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup-run:

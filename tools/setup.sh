@@ -68,7 +68,7 @@ usable() {
 stamp_for() { # what the packages of .venv depend on
     pwd
     "$venv/bin/python" --version
-    cat "$1" pyproject.toml
+    cat "$1" pyproject.toml setup.py
 }
 
 install() { # stamp name, lock file
@@ -84,6 +84,14 @@ install() { # stamp name, lock file
     said=$("$venv/bin/python" -m pip install --no-deps --no-build-isolation --editable . 2>&1) ||
         fail "this project could not be installed into $venv:" "$said"
     echo "$sum" >"$stamp"
+}
+
+build_assets() { # the console's scripts and styles; the daemon is more important than its looks
+    if [ "$want" = test ]; then
+        "$venv/bin/python" tools/assets.py --dev || exit 1
+    elif ! "$venv/bin/python" tools/assets.py; then
+        echo "setup: the console's pages will be plain: everything on them works, without colours and charts" >&2
+    fi
 }
 
 warm_kernels() { # compile the numeric kernels now, not at the first evaluation
@@ -111,4 +119,5 @@ case $want in
     test) install test requirements-dev.lock ;;
     *) fail "unknown: $want" ;;
 esac
+build_assets
 warm_kernels
