@@ -23,6 +23,7 @@ COMMANDS = {
     "tune": ("a rule's history before it goes live, for several values of a threshold", "monitor.commands.tune"),
     "explain": ("the reasoning behind one flag", "monitor.commands.explain"),
     "tokens": ("make, list and revoke access tokens of the API", "monitor.commands.tokens"),
+    "users": ("accounts: who may sign in, with which roles", "monitor.commands.users"),
     "roster": ("people, their contacts, and who is on duty when", "monitor.commands.roster"),
     "records": ("decisions in force, and what people saw", "monitor.commands.records"),
 }
@@ -39,7 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     made = {name: commands.add_parser(name, help=text, description=text) for name, (text, _) in COMMANDS.items()}
-    for name in ("run", "check", "import", "explain", "tokens", "roster", "records"):
+    for name in ("run", "check", "import", "explain", "tokens", "users", "roster", "records"):
         made[name].add_argument(
             "--config", type=Path, default=Path("config.toml"), help="configuration file (default: config.toml)"
         )
@@ -80,6 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
         " the default), what it said at first, or all that it ever said; exit 1 where anything differs",
     )
     add_tokens(made["tokens"])
+    add_users(made["users"])
     add_roster(made["roster"])
     add_records(made["records"])
     return parser
@@ -114,6 +116,38 @@ def add_tokens(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("list", help="all tokens, without the tokens themselves")
     revoke = actions.add_parser("revoke", help="make a token useless")
     revoke.add_argument("name")
+
+
+def add_users(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True)
+    actions.add_parser("list", help="all accounts")
+    for name, what in (("add", "make an account"), ("roles", "show the roles of an account, or replace them all")):
+        made = actions.add_parser(name, help=what)
+        made.add_argument("name")
+        made.add_argument(
+            "--role",
+            action="append",
+            default=[],
+            dest="roles",
+            metavar="ROLE[=AREA,…]",
+            help="viewer, reporter, monitor, duty, technician, approver, commander, auditor or admin; without areas:"
+            " everywhere; repeatable",
+        )
+        made.add_argument("--point", action="append", default=[], dest="points", help="of a reporter; repeatable")
+        if name == "add":
+            made.add_argument("--shown", default="", help="how pages call the person (default: the name)")
+            made.add_argument("--generate", action="store_true", help="make a password up and show it once")
+    passwd = actions.add_parser("passwd", help="another password; read from standard input where that is no terminal")
+    passwd.add_argument("name")
+    passwd.add_argument("--generate", action="store_true", help="make it up and show it once")
+    for name, what in (
+        ("disable", "switch an account off: it cannot sign in, its sessions end"),
+        ("enable", "switch it on again"),
+        ("unlock", "forget its failures to sign in"),
+        ("reset-totp", "take its second factor away"),
+        ("end-sessions", "end its sessions and forget its browsers"),
+    ):
+        actions.add_parser(name, help=what).add_argument("name")
 
 
 def add_roster(parser: argparse.ArgumentParser) -> None:

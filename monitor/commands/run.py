@@ -8,12 +8,16 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from queue import SimpleQueue
 
 from monitor.cli import UserError, loaded
 from monitor.commands.common import load
 from monitor.config_model import Config, Logging
+from monitor.first_account import NAME, first_admin
+from monitor.store.accounts import exists_any
+from monitor.store.database import Database
 from monitor.store.errors import StoreError
 from monitor.store.lock import AlreadyRunning
 
@@ -35,7 +39,7 @@ def main(options: argparse.Namespace) -> int:
             if app.must_stop:  # before we could be told
                 signals.put(signal.SIGTERM)
             log.info("ready")
-            print(banner(config, public_url(app.config)), flush=True)
+            print(banner(config, public_url(app.config), first_account(app.db, config, app.clock())), flush=True)
             while (number := signals.get()) == signal.SIGHUP:
                 app.reload()
                 if app.config.logging != config.logging:
@@ -57,10 +61,41 @@ def main(options: argparse.Namespace) -> int:
     return code
 
 
-def banner(config: Config, address: str) -> str:
-    demo = any(s.enabled and s.kind == "demo" for s in config.source)
-    lines = [f"{config.installation.name}: the console is at {address}/"]
-    if demo:
+def is_demo(config: Config) -> bool:
+    return any(s.enabled and s.kind == "demo" for s in config.source)
+
+
+def first_account(db: Database, config: Config, now: datetime) -> list[str]:
+    """What to say of the first account: its password, once. Nothing where there are accounts.
+
+    Where the output goes into the journal, which keeps it, no account is made but said how to make it.
+    """
+    if in_journal():
+        return (
+            [] if exists_any(db) else [f"There is no account yet: monitor users add {NAME} --role admin --generate"]
+        )
+    password = first_admin(db, now, demo=is_demo(config))
+    if not password:
+        return []
+    return [
+        f"Sign in as {NAME} with the password {password}",
+        "It is shown this once, is kept nowhere, and must be changed at the first sign-in.",
+    ]
+
+
+def in_journal() -> bool:
+    """Whether standard output is what systemd keeps (systemd.exec, JOURNAL_STREAM)."""
+    try:
+        out = os.fstat(sys.stdout.fileno())
+    except (OSError, ValueError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{out.st_dev}:{out.st_ino}"
+
+
+def banner(config: Config, address: str, account: Sequence[str] = ()) -> str:
+    """What the terminal shows once the daemon is ready."""
+    lines = [f"{config.installation.name}: the console is at {address}/", *account]
+    if is_demo(config):
         lines.append(
             "It shows a demonstration city; its data is simulated (演示数据). The first flags come within a minute."
         )

@@ -7,7 +7,8 @@ that can manage accounts stays able to.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -201,8 +202,8 @@ def set_password(
 
 def set_active(connection: Connection, account_id: int, active: bool) -> None:
     """Switch an account on or off. Raises AccountError 'last_admin'."""
-    change(connection, account_id, {"active": active, "stamp": account.c.stamp + 1})
-    keep_a_manager(connection)
+    with keeping_a_manager(connection):
+        change(connection, account_id, {"active": active, "stamp": account.c.stamp + 1})
 
 
 def set_roles(
@@ -210,11 +211,11 @@ def set_roles(
 ) -> None:
     """Replace the roles and points of an account. Raises AccountError."""
     check_roles(roles, points)
-    change(connection, account_id, {"stamp": account.c.stamp + 1})
-    connection.execute(delete(account_role).where(account_role.c.account_id == account_id))
-    connection.execute(delete(account_point).where(account_point.c.account_id == account_id))
-    write_roles(connection, account_id, roles, points)
-    keep_a_manager(connection)
+    with keeping_a_manager(connection):
+        change(connection, account_id, {"stamp": account.c.stamp + 1})
+        connection.execute(delete(account_role).where(account_role.c.account_id == account_id))
+        connection.execute(delete(account_point).where(account_point.c.account_id == account_id))
+        write_roles(connection, account_id, roles, points)
 
 
 def set_facts(connection: Connection, account_id: int, *, shown: str, oidc_name: str) -> None:
@@ -312,25 +313,34 @@ def change_role(
         "actor": actor,
     }
     statement = insert_into(connection, role_change).values(role=role, **values)
-    connection.execute(statement.on_conflict_do_update(index_elements=["role"], set_=values))
-    rights_changed(connection, role)
+    with keeping_a_manager(connection):
+        connection.execute(statement.on_conflict_do_update(index_elements=["role"], set_=values))
+        rights_changed(connection, role)
 
 
 def restore_role(connection: Connection, role: str) -> None:
     """Let a role be as it is shipped. Raises AccountError."""
     check_role(role)
-    connection.execute(delete(role_change).where(role_change.c.role == role))
-    rights_changed(connection, role)
+    with keeping_a_manager(connection):
+        connection.execute(delete(role_change).where(role_change.c.role == role))
+        rights_changed(connection, role)
 
 
 def rights_changed(connection: Connection, role: str) -> None:
     having = select(account_role.c.account_id).where(account_role.c.role == role)
     connection.execute(update(account).where(account.c.id.in_(having)).values(stamp=account.c.stamp + 1))
-    keep_a_manager(connection)
 
 
-def keep_a_manager(connection: Connection) -> None:
-    """Raises AccountError 'last_admin' where nobody could manage accounts any more: then nothing is changed."""
+@contextmanager
+def keeping_a_manager(connection: Connection) -> Iterator[None]:
+    """Raises AccountError 'last_admin' where what is done inside leaves nobody who can manage accounts."""
+    before = has_manager(connection)
+    yield
+    if before and not has_manager(connection):
+        raise AccountError("last_admin", "this is the last account that can manage accounts; make another one first")
+
+
+def has_manager(connection: Connection) -> bool:
     able = [role.id for role in roles(connection).values() if Action.ACCOUNTS_MANAGE in role.actions]
     query = (
         select(account.c.id)
@@ -338,8 +348,7 @@ def keep_a_manager(connection: Connection) -> None:
         .where(account.c.active, account_role.c.area == EVERY_AREA, account_role.c.role.in_(able))
         .limit(1)
     )
-    if connection.execute(query).first() is None:
-        raise AccountError("last_admin", "this is the last account that can manage accounts; make another one first")
+    return connection.execute(query).first() is not None
 
 
 def write_roles(
