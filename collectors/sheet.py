@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import chain, islice
@@ -48,6 +48,7 @@ def read_sheet(
     name: str,
     columns: Mapping[str, str] = {},
     defaults: Mapping[str, str] = {},
+    ignore: Collection[str] = (),
     timezone: str = "Asia/Shanghai",
     max_bytes: int | None = None,
     progress: Callable[[int], None] | None = None,
@@ -56,6 +57,7 @@ def read_sheet(
 
     columns    our column name -> the sheet's column name (JSON lines: key); `point:NAME` for a wide table
     defaults   our column name -> what is taken where the sheet has no such column, or its cell is empty
+    ignore     names of columns that are not taken for any of our columns unless `columns` names them
     timezone   zone of dates and times without an offset
     max_bytes  bound on the size after decompression (default 1 GiB)
     progress   called now and then with the number of bytes of the source read so far
@@ -63,7 +65,7 @@ def read_sheet(
     Raises SheetError where the file cannot be read as a sheet at all.
     """
     limit = DEFAULT_MAX_BYTES if max_bytes is None else max_bytes
-    matcher = Matcher(columns, defaults)
+    matcher = Matcher(columns, defaults, ignore)
     with ExitStack() as stack:
         try:
             stream = Source(open_raw(source, stack, limit), limit, progress or (lambda _: None))

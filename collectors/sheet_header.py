@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from collectors.sheet_model import FIELDS, KEY_FIELDS, POINT_PREFIX, Header, SheetError
@@ -111,13 +111,23 @@ class Layout:
 class Matcher:
     """Finds our fields among column names, by a source's `columns` and `defaults`."""
 
-    def __init__(self, columns: Mapping[str, str], defaults: Mapping[str, str]) -> None:
-        """Raises SheetError('mapping') where the mapping itself cannot be right."""
+    def __init__(self, columns: Mapping[str, str], defaults: Mapping[str, str], ignore: Collection[str] = ()) -> None:
+        """`ignore` names columns that are not taken for any field unless `columns` names them.
+
+        Raises SheetError('mapping') where the mapping itself cannot be right.
+        """
         if problems := mapping_problems(columns, defaults):
             raise SheetError("mapping", "列映射有误：" + "; ".join(p.replace("|", ". ") for p in problems))
         self.columns = dict(columns)
         self.defaults = {f: v for f, v in defaults.items() if v}
         self.wide = any(f.startswith(POINT_PREFIX) for f in columns)
+        self.ignored = {bare(name) for name in ignore} - {bare(name) for name in columns.values()}
+
+    def with_date(self, date: str) -> Matcher:
+        """The same for a sheet that names its date in its title."""
+        made = Matcher(self.columns, {**self.defaults, "date": date})
+        made.ignored = self.ignored
+        return made
 
     def match(self, candidates: Sequence[Sequence[str]]) -> tuple[Layout | None, list[str]]:
         """Candidates are, per column, the names it may go by, the one to show first.
@@ -125,7 +135,7 @@ class Matcher:
         Gives the layout, or None and the fields that are missing (a message in place of a field where it is
         ambiguous).
         """
-        named = [[bare(name) for name in names] for names in candidates]
+        named = [[n for name in names if (n := bare(name)) not in self.ignored] for names in candidates]
         index: dict[str, int] = {}
         points: list[tuple[str, int]] = []
         missing: list[str] = []
@@ -232,7 +242,7 @@ def find_header(rows: Sequence[Sequence[str]], matcher: Matcher) -> tuple[int, L
     """
     found = find_names(rows, matcher)
     if found is None and "date" not in matcher.columns and (date := title_date(rows)):
-        found = find_names(rows, Matcher(matcher.columns, {**matcher.defaults, "date": date}))
+        found = find_names(rows, matcher.with_date(date))
     return found
 
 

@@ -1,0 +1,74 @@
+"""The `[entry]` table: when points report, how much may be uploaded, from which change on a reason is asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from thresholds.settings import Duration, Settings
+
+CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def clock(text: str) -> str:
+    """'10:00' as it is. Raises ValueError for what is no time of a day."""
+    if not CLOCK.fullmatch(text):
+        raise ValueError(f"{text!r} is no time of day|Write hours and minutes, such as 10:00")
+    return text
+
+
+def minutes(text: str) -> int:
+    """'10:30' as minutes after midnight."""
+    hour, minute = text.split(":")
+    return int(hour) * 60 + int(minute)
+
+
+Clock = Annotated[str, AfterValidator(clock)]
+
+
+class DutyOptions(Settings):
+    """One rule of the reporting duty. It holds for the series that match all of the fields that are given; of several
+    that match, the one that names most fields counts.
+    """
+
+    point: str = ""
+    """monitoring point; empty: every point"""
+    item: str = ""
+    """item name; empty: every item"""
+    item_class: str = ""
+    """class of the catalogue; empty: every class"""
+    weekdays: tuple[Weekday, ...] = ()
+    """days on which it is due; empty: as the point has reported so far"""
+    due: Clock = "10:00"
+    """time of the day by which it must have come, in the installation's zone"""
+    none: bool = False
+    """true: these series need not be reported at all"""
+
+
+class EntryOptions(Settings):
+    """What holds for those who report by sheet or form."""
+
+    due: Clock = "10:00"
+    """time of the day by which a report of that day must have come, where no `duty` says otherwise"""
+    duty: tuple[DutyOptions, ...] = ()
+    """who reports what by when; without it the duty is what the sources' `cadence` and `expect` say, and else what
+    the point reported in the last four weeks
+    """
+    explain: Mapping[str, Annotated[float, Field(gt=0, le=1000)]] = {}
+    """class (or `other`) -> change in % from which a reason is asked for; the rest stays as shipped"""
+    max_rows: int = Field(default=20_000, ge=1, le=200_000)
+    """most rows of one uploaded sheet"""
+    max_unpacked: int = Field(default=64 * 1024 * 1024, ge=1024, le=1024 * 1024 * 1024)
+    """largest uploaded sheet after decompression, in bytes"""
+    uploads: int = Field(default=20, ge=1, le=1000)
+    """most uploads of one person that wait or are kept at the same time"""
+    kept: Duration = timedelta(days=2)
+    """how long an upload is kept: after this it is deleted, whether it was committed or not"""
+    late_days: int = Field(default=31, ge=0, le=366)
+    """how many days back a price may still be typed in"""
