@@ -9,8 +9,8 @@ from sqlalchemy import select
 from monitor.accounts import hash_password, random_password
 from monitor.schema_console import account
 from monitor.store import accounts, audit
-from monitor.store.accounts import EVERY_AREA
 from monitor.store.database import Database
+from monitor.store.roles import EVERY_AREA
 
 NAME = "admin"
 EVERYWHERE = frozenset({EVERY_AREA})

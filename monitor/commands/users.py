@@ -15,8 +15,9 @@ from monitor.cli import UserError
 from monitor.commands.common import database, load
 from monitor.config_model import Config
 from monitor.store import accounts, audit, sessions
-from monitor.store.accounts import EVERY_AREA, Account, AccountError
+from monitor.store.accounts import Account
 from monitor.store.database import Database
+from monitor.store.roles import EVERY_AREA, AccountError
 
 FAULTS = {
     "short": "it is shorter than 12 characters; a sentence is easy to remember",

@@ -7,8 +7,7 @@ that can manage accounts stays able to.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,23 +15,14 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func
 from sqlalchemy.exc import IntegrityError
 
 from monitor.accounts import CODES, hash_code, name_fault, name_key
-from monitor.rights import EVERYWHERE, Action, Areas, Held, Role, shipped_roles, with_changes
-from monitor.schema_console import account, account_point, account_role, recovery_code, role_change
-from monitor.store.database import Database, insert_into
+from monitor.rights import EVERYWHERE, Areas, Held
+from monitor.schema_console import account, account_point, account_role, recovery_code
+from monitor.store.database import Database
+from monitor.store.roles import EVERY_AREA, AccountError, check_role, keeping_a_manager
 from monitor.store.text import is_storable, moment, moment_or_none, seconds
 
-EVERY_AREA = "*"
 TEXT_LENGTH = 200
 MOST_PLACES = 1000
-
-
-class AccountError(Exception):
-    """An entry that cannot be stored. `reason`: unknown, exists, name, shown, role, area, point, last_admin,
-    linked."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,68 +279,6 @@ def change(connection: Connection, account_id: int, values: Mapping[str, object]
         raise AccountError("unknown", f"there is no account with the number {account_id}")
 
 
-# --- roles ----------------------------------------------------------------------------------------------------------
-
-
-def roles(source: Database | Connection) -> dict[str, Role]:
-    """The roles as they are here: shipped, with what this installation changed."""
-    if isinstance(source, Database):
-        with source.connect() as connection:
-            return roles(connection)
-    rows = source.execute(select(role_change)).all()
-    return with_changes(shipped_roles(), {row.role: (row.actions, row.second_factor) for row in rows})
-
-
-def change_role(
-    connection: Connection, role: str, actions: Iterable[Action], second_factor: bool, now: datetime, actor: str
-) -> None:
-    """Set what a role may do here. Ends the sessions of all who have it. Raises AccountError."""
-    check_role(role)
-    values = {
-        "actions": sorted(str(action) for action in actions),
-        "second_factor": second_factor,
-        "changed_at": seconds(now),
-        "actor": actor,
-    }
-    statement = insert_into(connection, role_change).values(role=role, **values)
-    with keeping_a_manager(connection):
-        connection.execute(statement.on_conflict_do_update(index_elements=["role"], set_=values))
-        rights_changed(connection, role)
-
-
-def restore_role(connection: Connection, role: str) -> None:
-    """Let a role be as it is shipped. Raises AccountError."""
-    check_role(role)
-    with keeping_a_manager(connection):
-        connection.execute(delete(role_change).where(role_change.c.role == role))
-        rights_changed(connection, role)
-
-
-def rights_changed(connection: Connection, role: str) -> None:
-    having = select(account_role.c.account_id).where(account_role.c.role == role)
-    connection.execute(update(account).where(account.c.id.in_(having)).values(stamp=account.c.stamp + 1))
-
-
-@contextmanager
-def keeping_a_manager(connection: Connection) -> Iterator[None]:
-    """Raises AccountError 'last_admin' where what is done inside leaves nobody who can manage accounts."""
-    before = has_manager(connection)
-    yield
-    if before and not has_manager(connection):
-        raise AccountError("last_admin", "this is the last account that can manage accounts; make another one first")
-
-
-def has_manager(connection: Connection) -> bool:
-    able = [role.id for role in roles(connection).values() if Action.ACCOUNTS_MANAGE in role.actions]
-    query = (
-        select(account.c.id)
-        .join(account_role, account_role.c.account_id == account.c.id)
-        .where(account.c.active, account_role.c.area == EVERY_AREA, account_role.c.role.in_(able))
-        .limit(1)
-    )
-    return connection.execute(query).first() is not None
-
-
 def write_roles(
     connection: Connection, account_id: int, roles: Mapping[str, Collection[str]], points: Collection[str]
 ) -> None:
@@ -373,11 +301,6 @@ def check_roles(roles: Mapping[str, Collection[str]], points: Collection[str]) -
             raise AccountError("area", f"the role {role!r} needs areas, or * for everywhere")
         check_places("area", areas)
     check_places("point", points)
-
-
-def check_role(role: str) -> None:
-    if role not in shipped_roles():
-        raise AccountError("role", f"there is no role {role!r}; use one of {', '.join(shipped_roles())}")
 
 
 def check_places(what: str, names: Collection[str]) -> None:

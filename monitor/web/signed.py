@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from monitor.rights import Action, Areas, Session, Visitor, grants_of, point_actions
-from monitor.store import accounts, sessions
+from monitor.store import accounts, roles, sessions
 from monitor.store.audit import Views
 from monitor.store.errors import StoreError
 from monitor.web.context import WebContext, WebSettings
@@ -83,14 +83,14 @@ def rights_of(ctx: WebContext, account_id: int) -> Rights:
     """Read the rights of an account."""
     with ctx.db.connect() as connection:
         one = accounts.get(connection, account_id)
-        roles = accounts.roles(connection)
+        defined = roles.read(connection)
     held = one.held(ctx.city)
     return Rights(
         roles=frozenset(one.roles),
-        grants=grants_of(roles, held),
+        grants=grants_of(defined, held),
         points=one.points,
-        for_points=point_actions(roles, held),
-        second_factor=any(roles[role].second_factor for role in one.roles if role in roles),
+        for_points=point_actions(defined, held),
+        second_factor=any(defined[role].second_factor for role in one.roles if role in defined),
     )
 
 
