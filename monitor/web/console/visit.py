@@ -88,6 +88,7 @@ def enter(request: Request, ctx: WebContext, found: Visitor) -> None:
     """Speak the visitor's language; messages of the last act are shown by this page and then gone."""
     i18n.speak(found.language)
     if found.session.flash and request.method == "GET" and wants_page(request):
+        request.state.flashes = found.session.flash
         sessions.put_flash(ctx.db, found.session.id, [])
 
 
