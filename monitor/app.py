@@ -176,7 +176,8 @@ class App:
         rules = [rule.id for pack in self.policy.packs for rule in pack.rules]
         sources = [s.name for s in self.config.source if s.enabled]
         self.metrics.declare(sources=sources, channels=self.channels, rules=rules, jobs=intervals)
-        plans = {p.id: p.version for p in self.policy.plans.values()} | {p.id: p.version for p in self.policy.packs}
+        packs = (*self.policy.packs, *self.policy.exits)
+        plans = {p.id: p.version for p in self.policy.plans.values()} | {p.id: p.version for p in packs}
         self.metrics.build(version("price-risk-monitor"), self.db.dialect, plans)
 
     def reload(self) -> None:

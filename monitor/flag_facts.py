@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -47,6 +48,7 @@ def flag_fields(record: FlagRecord, zone: ZoneInfo, demo: Places) -> dict[str, A
         "last_hit": flag.last_hit.astimezone(zone),
         "end": in_zone(flag.end, zone),
         "end_reason": flag.end_reason,
+        "exit": exit_fields(flag, zone),
         **{name: number_to_json(getattr(flag, name)) for name in ("value", "expected", "threshold", "peak")},
         "reason": flag.reason,
         "plan": flag.plan,
@@ -115,7 +117,14 @@ def rules_behind(db: Database, flag: Flag, evaluated: Evaluated | None) -> list[
         return []
     known = read_rules(db, evaluated.stamp.policy)
     names = dict.fromkeys([flag.rule, *(finding.rule for finding in flag.findings)])
+    if flag.exit is not None:
+        names[flag.exit.rule] = None
     return [{"rule": name, **known[name]} for name in names if name in known]
+
+
+def exit_fields(flag: Flag, zone: ZoneInfo) -> dict[str, Any] | None:
+    """The proposal to end what it began, with its time in `zone`."""
+    return None if flag.exit is None else {**asdict(flag.exit), "at": flag.exit.at.astimezone(zone)}
 
 
 def ranked(flag: Flag) -> list[Contribution]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitor.memory import Held, Memory, panel_of
+from thresholds.exit_rules import awaits_exit
 from thresholds.model import Flag
 from thresholds.panel import DAY
 from thresholds.plan import Policy
@@ -38,7 +39,7 @@ class Passing:
     def evaluated(self, items: Collection[str], flags: Iterable[Flag]) -> None:
         """The items were evaluated whole and have these flags."""
         self.calm.update(items)
-        self.calm.difference_update(flag.item for flag in flags if flag.end is None)
+        self.calm.difference_update(f.item for f in flags if f.end is None or awaits_exit(f, self.policy))
 
     def split(
         self, groups: Sequence[frozenset[str]], memory: Memory, since: Mapping[str, int]

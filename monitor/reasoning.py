@@ -37,6 +37,8 @@ def reasoning(flag: Flag, zone: ZoneInfo) -> list[str]:
         steps.append(earlier(years, zone))
     steps.append(grounds(flag))
     steps.append(course(flag, zone))
+    if flag.exit is not None:
+        steps.append(f"自{local(flag.exit.at, zone)}的观测值起建议终止：{flag.exit.reason}")
     return steps
 
 

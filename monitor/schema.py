@@ -242,6 +242,7 @@ flag = Table(
     Column("reason", Text, nullable=False),
     Column("points", JSON, nullable=False),
     Column("findings", JSON, nullable=False),
+    Column("exit", JSON(none_as_null=True)),  # the proposal to end what it began; NULL: none
     Column("evaluation_id", BigInteger),  # which one gave these values; NULL: made before evaluations were kept
     # what people did; the machine never writes these
     Column("acknowledged_at", BigInteger),

@@ -2,7 +2,8 @@
 
 Rules name classes (粮, 油, 肉, …), not items. The shipped catalogue (thresholds/catalogue.toml) is extended by an
 installation's own files, which win. An item is matched by its whole name first, then by the longest keyword that it
-contains; an item that nothing matches is in class 未分类 and is watched by the statistical rules only.
+contains (one of an entry marked `first` before all others); an item that nothing matches is in class 未分类 and is
+watched by the statistical rules only.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ class Entry(Settings):
     measure: Measure | None = None
     state_set: bool = False
     """prices set by government: exempt from rules that exclude them"""
+    first: bool = False
+    """its keywords win over longer ones of other entries: 大白菜投诉 is no vegetable"""
 
 
 class Units(Settings):
@@ -127,7 +130,7 @@ class Catalogue:
         if name in self.exact:
             return self.exact[name]
         found = [word for word in self.keywords if occurs(word, name)]
-        return self.keywords[max(found, key=len)] if found else None
+        return self.keywords[max(found, key=lambda word: (self.keywords[word].first, len(word)))] if found else None
 
     def chain(self, name: str) -> tuple[str, ...]:
         """The class and its parents, each once: files with a circle are refused, but the check itself walks here."""

@@ -19,6 +19,7 @@ import numpy as np
 from thresholds.aggregate import Areas, by_area
 from thresholds.catalogue import Classified, Measure
 from thresholds.doubts import data_flags
+from thresholds.exits import with_exits
 from thresholds.grading import RuleHits, hits_of
 from thresholds.model import BoolArray, Flag, IntArray, Mark
 from thresholds.panel import SHANGHAI, Panel
@@ -84,7 +85,10 @@ def detect(
     with result.stage("rules"):
         found = apply_rules(policy, seen.points, seen.wide, zone, result)
     with result.stage("grading"):
-        result.flags += grade_moves(found, seen.areas, seen.points, policy, city)
+        graded = grade_moves(found, seen.areas, seen.points, policy, city)
+        result.flags += with_exits(
+            graded, found, seen.wide, policy, city, lambda rule, pack, view: in_force(rule, pack, view, zone)
+        )
         result.flags += data_flags(panel, seen.gated, seen.classified, policy, since)
     if silence:
         with result.stage("silence"):

@@ -171,7 +171,7 @@ def holds_of(one: RuleHits, series: NDArray[np.int32], base: NDArray[np.int32], 
     """int64[n]: days that each hit keeps a flag open: the rule's, and the plan's where numbers propose a grade."""
     kinds, codes = one.view.kinds
     plans = [policy.plan_of(c.domain) for c in kinds]
-    own = np.array([(p.stable_days, p.highest) if p else (0, 0) for p in plans], np.int64)
+    own = np.array([(policy.stable_days(p), p.highest) if p else (0, 0) for p in plans], np.int64)
     stable, highest = own[codes[series]].T
     numeric = (base > 0) & (base <= highest)  # a grade that was decided on ends when that is lifted (P24)
     return np.maximum(one.rule.hold_days, np.where(numeric & one.opens, stable, 0))

@@ -217,6 +217,16 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Exit:
+    """The proposal to end what a flag began: by which rule, at which reading, and why. A person decides (P24)."""
+
+    rule: str
+    rule_version: str
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Flag:
     """The machine's opinion on one item, direction and area, from `start` until it is over.
 
@@ -230,6 +240,7 @@ class Flag:
                    stayed (of a doubt: the next report stays there, it was real); empty while it is open
     peak           the most extreme value while open
     value, expected, threshold, reason, findings: as first flagged
+    exit           the proposal to end what it began, as it stands now; a further abnormal observation takes it back
     """
 
     id: str
@@ -255,3 +266,4 @@ class Flag:
     reason: str
     findings: tuple[Finding, ...]
     points: tuple[str, ...] = ()
+    exit: Exit | None = None

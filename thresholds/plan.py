@@ -19,6 +19,7 @@ from pydantic import Field, field_validator, model_validator
 
 from thresholds.catalogue import Catalogue, catalogue_of, read_catalogues
 from thresholds.conditions_recorded import rests_on_decision
+from thresholds.exit_rules import EXIT, exit_faults, not_lifted, stable_days
 from thresholds.kinds import AnyCondition
 from thresholds.model import NO_GRADE, Direction, Grade
 from thresholds.records import Record, RecordsFile, problems
@@ -96,7 +97,9 @@ class Pack(Settings):
     title: str
     version: str
     enabled: bool
-    effect: Literal["report", "watch", "candidate"]
+    effect: Literal["report", "watch", "candidate", "exit"]
+    """what follows from a hit: report (须报告), watch (关注), candidate (建议研判); exit: its rules open no flag, they
+    say when the end of what flags of grade `rank` began is to be proposed"""
     domain: Literal["price", "finance", "any"] = "price"
     plan: str = ""
     """if given, it is in force with this plan only: its ranks are those of that plan"""
@@ -133,7 +136,8 @@ class Plan(Settings):
     domain: Literal["price", "finance"]
     source: Source
     stable_days: int = Field(default=0, ge=0, le=400)
-    """days without anything abnormal until a flag that proposed a grade is over; 0 leaves it to each rule"""
+    """days without anything abnormal until a flag that proposed a grade is over, where no exit pack is in force that
+    says so; 0 leaves it to each rule"""
     persistent_days: int = Field(default=0, ge=0, le=400)
     """days after which a flag that goes on proposes one grade more; 0 for never"""
     grades: tuple[PlanGrade, ...] = Field(min_length=1)
@@ -188,9 +192,15 @@ class Policy:
     texts: PolicyTexts = field(default=PolicyTexts(), repr=False, compare=False)
     records: tuple[Record, ...] = ()
     """what people recorded: decisions in force and observations (thresholds.records)"""
+    exits: tuple[Pack, ...] = ()
+    """the packs that are switched on whose rules propose the end of what flags began"""
 
     def plan_of(self, domain: str) -> Plan | None:
         return self.plans.get(domain)
+
+    def stable_days(self, plan: Plan) -> int:
+        """Days without anything abnormal until a flag that proposed a grade of `plan` is over."""
+        return stable_days(plan, self.exits)
 
 
 SHIPPED = Path(__file__).parent / "plans"
@@ -276,7 +286,13 @@ def policy_of(
     loaded.digest.update(repr((sorted(p.id for p in chosen.values()), on)).encode())
     kept = replace(texts, packs=(*(p.id for p in packs), *(r.id for p in packs for r in p.rules)))
     records = tuple(one for _, recorded in loaded.recorded for one in recorded.as_records())
-    return Policy(catalogue, chosen, packs, loaded.digest.hexdigest()[:12], kept, records), []
+    opening, exits = split(packs)
+    return Policy(catalogue, chosen, opening, loaded.digest.hexdigest()[:12], kept, records, exits), []
+
+
+def split(packs: Sequence[Pack]) -> tuple[tuple[Pack, ...], tuple[Pack, ...]]:
+    """The packs whose rules open flags, and those that propose the end of what flags began."""
+    return tuple(p for p in packs if p.effect != EXIT), tuple(p for p in packs if p.effect == EXIT)
 
 
 def with_one_pack(policy: Policy, path: Path) -> tuple[Policy | None, list[Fault]]:
@@ -293,7 +309,10 @@ def with_one_pack(policy: Policy, path: Path) -> tuple[Policy | None, list[Fault
     check_rule_ids({pack.id: pack}, {pack.id: name}, faults)
     if faults:
         return None, sorted(set(faults))
-    return replace(policy, packs=(pack,), version=f"{policy.version}+{pack.id}@{pack.version}"), []
+    version = f"{policy.version}+{pack.id}@{pack.version}"
+    if pack.effect == EXIT:  # by itself it has no flags that could end
+        return replace(policy, exits=(pack,), version=version), []
+    return replace(policy, packs=(pack,), version=version), []
 
 
 def read_policy_file(file: TextFile, into: Loaded) -> None:
@@ -391,6 +410,7 @@ def check_pack(pack: Pack, name: str, catalogue: Catalogue | None, faults: list[
         )
     if pack.valid_from and pack.valid_until and pack.valid_until < pack.valid_from:
         faults.append(Fault(name, "valid_until", "ends before it begins", "Correct one of the two dates"))
+    faults.extend(exit_faults(pack, name))
     for i, rule in enumerate(pack.rules, 1):
         mark = rule.source.mark if rule.source else ""
         if pack.enabled and rule.enabled and mark.startswith("M"):
@@ -412,7 +432,8 @@ def check_ranks(pack: Pack, name: str, plans: Collection[Plan], faults: list[Fau
     """Whether the plans in force have the grades that a pack in force proposes, and let numbers raise them."""
     concerned = [p for p in plans if pack.domain in ("any", p.domain)]
     for i, rule in enumerate(pack.rules, 1):
-        faults.extend(fault for p in concerned if (fault := not_numeric(rule, p, name, f"rules[{i}]")))
+        wrong = not_lifted if pack.effect == EXIT else not_numeric
+        faults.extend(fault for p in concerned if (fault := wrong(rule, p, name, f"rules[{i}]")))
 
 
 def check_rule_ids(packs: Mapping[str, Pack], files: Mapping[str, str], faults: list[Fault]) -> None:

@@ -27,7 +27,7 @@ from thresholds.plan import Policy
 
 COLUMNS = (
     *("flag", "kind", "plan", "rule", "item", "point", "area", "direction", "start", "end", "first_flagged"),
-    *("peak", "peak_grade", "value", "expected", "threshold", "reason", "points"),
+    *("peak", "peak_grade", "value", "expected", "threshold", "reason", "points", "exit", "exit_reason"),
 )
 
 
@@ -172,6 +172,8 @@ def row_of(flag: Flag, zone: tzinfo) -> list[str]:
         figure(flag.threshold),
         flag.reason,
         str(len(flag.points)),
+        shown(flag.exit.at, zone) if flag.exit else "",
+        flag.exit.reason if flag.exit else "",
     ]
 
 

@@ -1,9 +1,9 @@
 """Which items must be evaluated together, so that evaluating what changed gives what evaluating everything gives.
 
-Most rules look at one item. Ratios look at two, breadth over kinds and pooled cross-sections at a class, and whether
-a publisher of counts is out at all counts that it publishes. Two items of which a point once reported one in the row
-of the other (thresholds.kernels.beside) are judged together too. The daemon evaluates the items that changed and,
-with them, all items named here.
+Most rules look at one item. Ratios look at two, breadth over kinds and pooled cross-sections at a class, rules on
+complaints about an item at the counts that name it, and whether a publisher of counts is out at all counts that it
+publishes. Two items of which a point once reported one in the row of the other (thresholds.kernels.beside) are judged
+together too. The daemon evaluates the items that changed and, with them, all items named here.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from thresholds.catalogue import UNCLASSED, Classified, Measure, folded
+from thresholds.concerns import concerns
 from thresholds.conditions import Company, walk
 from thresholds.model import SeriesKey
 
@@ -32,6 +33,7 @@ class Asked:
     pack: Pack
     names: frozenset[str]
     classes: frozenset[str | Company]
+    about: frozenset[str] = frozenset()
 
 
 class Together:
@@ -64,6 +66,23 @@ class Together:
                 found.setdefault(publisher, set()).add(name)
         return found
 
+    @cached_property
+    def concerned(self) -> dict[str, set[str]]:
+        """Items whose prices are judged with counts that concern them by name, and these counts, both ways."""
+        found: dict[str, set[str]] = {}
+        for one in self.asked:
+            counts = [name for name, c in self.classified.items() if one.about and not one.about.isdisjoint(c.chain)]
+            if not counts:
+                continue
+            for item, c in self.classified.items():
+                if not one.about.isdisjoint(c.chain) or not covers(one, c):
+                    continue
+                for name in counts:
+                    if any(concerns(key, item, c.chain) for key in self.known[name]):
+                        found.setdefault(item, set()).add(name)
+                        found.setdefault(name, set()).add(item)
+        return found
+
     def groups(self, items: Collection[str]) -> Iterator[frozenset[str]]:
         """The groups that `items` belong to, each once, in order of its first item by name."""
         seen: set[str] = set()
@@ -81,6 +100,7 @@ class Together:
             more |= {other for name in grown for other in self.exchanged.get(name, ())}
             for one in self.asked:
                 more |= self.named(one, grown) | self.pooled(one, grown)
+            more |= {other for name in grown for other in self.concerned.get(name, ())}
             if more <= grown:
                 return frozenset(grown)
             grown |= more
@@ -116,12 +136,12 @@ class Together:
 
 
 def beyond_one_item(policy: Policy) -> Iterator[Asked]:
-    for pack in policy.packs:
+    for pack in (*policy.packs, *policy.exits):
         for rule in pack.rules:
             for condition in walk(rule.when):
-                one = Asked(rule, pack, condition.needs(), condition.needs_classes())
-                if one.names or one.classes:
-                    yield one
+                needs = condition.needs(), condition.needs_classes(), condition.needs_about()
+                if any(needs):
+                    yield Asked(rule, pack, *needs)
 
 
 def covers(one: Asked, classified: Classified) -> bool:

@@ -58,6 +58,8 @@ class View:
                 say nothing of what is usual, but may be compared with
     n_points    int32[n], how many points stand behind a value
     rebased     bool[n], where a new level begins: nothing from there on is compared with anything before
+    abnormal    int64[n], seconds: the newest observation up to each, of its item and area, that some rule found
+                abnormal (far in the past: none); given for rules about the end of flags only (thresholds.exits)
     records     what people recorded, decisions and observations
     order       observations by group and day, kept as long as the view
     rows        int64, rising: the positions that are asked about, None for all. Columns that methods of the view and
@@ -73,6 +75,7 @@ class View:
     real: BoolArray
     cache: Kept = field(default_factory=Kept)
     records: Sequence[Record] = ()
+    abnormal: IntArray | None = None
     order: dict[str, Cells] = field(default_factory=dict)
     rows: IntArray | None = None
 

@@ -19,7 +19,6 @@ def main(options: argparse.Namespace) -> int:
     policy = report.policy
     assert policy is not None
     plans = ", ".join(f"{p.id} {p.version}" for p in policy.plans.values())
-    print(
-        f"no faults, {len(report.warnings)} warnings; plans: {plans}; rules: {', '.join(p.id for p in policy.packs)}"
-    )
+    packs = ", ".join(sorted(p.id for p in (*policy.packs, *policy.exits)))
+    print(f"no faults, {len(report.warnings)} warnings; plans: {plans}; rules: {packs}")
     return 0

@@ -76,7 +76,8 @@ def only_plan(policy: Policy, wanted: str) -> Policy:
     if plan is None:
         raise UserError("; ".join(f"--plan: {fault.problem}. {fault.remedy}" for fault in faults))
     packs = tuple(p for p in policy.packs if p.domain in ("any", plan.domain))
-    return replace(policy, plans={plan.domain: plan}, packs=packs)
+    exits = tuple(p for p in policy.exits if p.plan in ("", plan.id) and p.domain in ("any", plan.domain))
+    return replace(policy, plans={plan.domain: plan}, packs=packs, exits=exits)
 
 
 def read_all(files: Sequence[Path], zone: str) -> tuple[ObservationBatch, Marks | None, dict[str, list[Reject]]]:

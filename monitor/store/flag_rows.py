@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from monitor.store.text import moment, moment_or_none, number, seconds
-from thresholds.model import Contribution, Direction, Earlier, Finding, Flag, Grade, Kind
+from thresholds.model import Contribution, Direction, Earlier, Exit, Finding, Flag, Grade, Kind
 
 
 class FlagState(StrEnum):
@@ -99,6 +99,7 @@ def machine_fields(flag: Flag) -> dict[str, Any]:
         "reason": flag.reason,
         "points": list(flag.points),
         "findings": [finding_to_json(finding) for finding in flag.findings],
+        "exit": exit_to_json(flag.exit),
     }
 
 
@@ -146,6 +147,7 @@ def to_flag(row: Mapping[str, Any] | RowMapping) -> Flag:
         reason=row["reason"],
         findings=tuple(finding_from_json(one) for one in row["findings"]),
         points=tuple(row["points"]),
+        exit=exit_from_json(row["exit"]),
     )
 
 
@@ -222,6 +224,16 @@ def finding_from_json(stored: Mapping[str, Any]) -> Finding:
         ),
         **numbers,
     )
+
+
+def exit_to_json(proposal: Exit | None) -> dict[str, Any] | None:
+    """The proposal to end what a flag began, its time as epoch seconds."""
+    return None if proposal is None else {**asdict(proposal), "at": seconds(proposal.at)}
+
+
+def exit_from_json(stored: Mapping[str, Any] | None) -> Exit | None:
+    """The inverse of `exit_to_json`."""
+    return None if stored is None else Exit(**{**stored, "at": moment(stored["at"])})
 
 
 def number_to_json(value: float) -> float | str | None:

@@ -184,6 +184,9 @@ def _update(by: _Evaluation, row: RowMapping, flag: Flag) -> list[FlagChange]:
     if row["end_at"] is None and flag.end is not None:
         changes.append(FlagChange("ended", flag))
         log.append((flag.id, "ended", {"end_reason": flag.end_reason}))
+    if (row["exit"] is None) != (flag.exit is None):
+        what = "exit_proposed" if flag.exit is not None else "exit_taken_back"
+        log.append((flag.id, what, fields["exit"] or row["exit"]))
     _write(by, row, changed)
     by.log(log)
     return changes

@@ -48,7 +48,7 @@ def rules_of(policy: Policy) -> dict[str, dict[str, Any]]:
             "effect": pack.effect,
             "source": pack.source_of(rule).model_dump(),
         }
-        for pack in policy.packs
+        for pack in (*policy.packs, *policy.exits)
         for rule in pack.rules
     }
 

@@ -196,6 +196,15 @@ class GradeOut(Model):
     colour: str
 
 
+class ExitOut(Model):
+    """终止响应的建议：是否终止由人决定。"""
+
+    rule: str
+    rule_version: str
+    at: datetime = Field(description="自这一观测值起")
+    reason: str
+
+
 class FlagOut(Model):
     """一条异常提示：机器对一个品种、一个方向、一个区域的看法。"""
 
@@ -213,6 +222,7 @@ class FlagOut(Model):
     last_hit: datetime
     end: datetime | None
     end_reason: str
+    exit: ExitOut | None = Field(description="终止响应的建议；其后又有异常即撤回")
     value: Number
     expected: Number
     threshold: Number

@@ -135,6 +135,7 @@ def test_what_is_shipped_loads_without_a_fault() -> None:
     """What is national, or this project's, is on; what is borrowed from elsewhere is off (THRESHOLDS 8)."""
     on = ["complaints-12315", "fin-ratios", "fin-report-2019", "legal-status", "ndrc-report", "pork2021"]
     assert [p.id for p in shipped().packs] == [*on, "stat-robust", "subsidy-cpi", "zj2004-cumulative"]
+    assert [p.id for p in shipped().exits] == ["exit-15-days"]
     assert "ladder-30-50-100" in [p.id for p in shipped(("ladder-30-50-100",)).packs]
     assert sorted(shipped().plans) == ["finance", "price"]
 
@@ -145,8 +146,9 @@ def test_every_shipped_rule_names_its_source(folder: Path) -> None:
     texts = {p.stem: p.read_text("utf-8") for p in folder.glob("*.toml")}
     packs = [name for name, text in texts.items() if 'kind = "rules"' in text]
     policy = shipped(tuple(packs))
-    assert sorted(p.id for p in policy.packs) == sorted(packs)
-    for pack in policy.packs:
+    shipped_packs = (*policy.packs, *policy.exits)
+    assert sorted(p.id for p in shipped_packs) == sorted(packs)
+    for pack in shipped_packs:
         for rule in pack.rules:
             source = pack.source_of(rule)
             assert all((source.title, source.place, source.year, source.mark))

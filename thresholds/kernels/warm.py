@@ -47,6 +47,9 @@ TABLES: tuple[dict[str, object], ...] = (
     {"kind": "diffusion", "share": 0.5, "among": "class"},
     {"kind": "surge"},
     {"kind": "multiple"},
+    {"kind": "steady", "span": "15d", "percent": 5},
+    {"kind": "receded"},
+    {"kind": "complaints", "of": {"kind": "receded"}},
     {"kind": "hp_gap", "above": 0.01},
     {"kind": "ratio", **HOGS},
 )

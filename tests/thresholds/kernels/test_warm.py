@@ -10,6 +10,7 @@ from thresholds.conditions import KINDS, walk
 from thresholds.kernels import warm
 
 WITHOUT_KERNELS = {"level", "points", "all", "any", "not", "state_set", "recorded", "season", "holiday", "series"}
+WITHOUT_KERNELS |= {"calm"}
 
 AFTERWARDS = """
 from numba.core.dispatcher import Dispatcher
