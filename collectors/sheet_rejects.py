@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 from collectors.sheet_rows import text_cells
 from collectors.sheet_values import plain_number
@@ -26,22 +28,33 @@ def write_rejects(path: Path, rejects: Sequence[Reject], names: Sequence[str] = 
     such a program would take for a formula get an apostrophe before them, which `read_sheet` takes away again.
     The file appears whole or not at all. Raises OSError.
     """
-    width = max(len(names), max((len(text_cells(reject.content)) for reject in rejects), default=0))
-    titles = [name if name else f"第{i + 1}列" for i, name in enumerate([*names, *[""] * (width - len(names))])]
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         with temporary.open("w", encoding="utf-8-sig", errors="replace", newline="") as file:
-            report = csv.writer(file)
-            report.writerow(["row", "reason", "detail", *map(harmless, titles)])
-            for reject in rejects:
-                row = map(harmless, text_cells(reject.content))
-                report.writerow([reject.row, reject.reason, harmless(reject.detail), *row])
+            add_rejects(file, rejects, names)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def rejects_csv(rejects: Sequence[Reject], names: Sequence[str] = ()) -> bytes:
+    """What `write_rejects` writes, for a download."""
+    text = io.StringIO(newline="")
+    add_rejects(text, rejects, names)
+    return text.getvalue().encode("utf-8-sig", "replace")
+
+
+def add_rejects(file: TextIO, rejects: Sequence[Reject], names: Sequence[str]) -> None:
+    width = max(len(names), max((len(text_cells(reject.content)) for reject in rejects), default=0))
+    titles = [name if name else f"第{i + 1}列" for i, name in enumerate([*names, *[""] * (width - len(names))])]
+    report = csv.writer(file)
+    report.writerow(["row", "reason", "detail", *map(harmless, titles)])
+    for reject in rejects:
+        row = map(harmless, text_cells(reject.content))
+        report.writerow([reject.row, reject.reason, harmless(reject.detail), *row])
 
 
 def harmless(cell: str) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from sqlalchemy import Connection, inspect, text
 
 import monitor.schema_console
+import monitor.schema_entry
 import monitor.schema_review  # noqa: F401  its tables belong to `metadata`
 from monitor.schema import metadata
 from monitor.store.errors import StoreError
@@ -20,7 +21,7 @@ from monitor.store.errors import StoreError
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest revision, written down so that opening a current database needs no Alembic (0.2 s)."""
 
 LOCK = 0x70726D6F02

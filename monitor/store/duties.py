@@ -1,0 +1,274 @@
+"""Who has reported what today, and how complete the last weeks were: the reporting duty against what came.
+
+`refresh` works the duties out from configuration and history and writes them down, with the completeness of the last
+days; it runs now and then. `today` is asked by pages and must be quick: one look into the index per series.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select
+
+from collectors.base import SourceOptions
+from monitor.entry.duties import (
+    LEARN_DAYS,
+    Duty,
+    Known,
+    Timeliness,
+    day_number,
+    duty_of,
+    local_days,
+    moment_of,
+    timeliness,
+)
+from monitor.entry.options import EntryOptions
+from monitor.schema import batch, observation, series
+from monitor.schema_entry import report_day, report_duty
+from monitor.store.database import Database
+from monitor.store.text import moment, seconds
+from thresholds.catalogue import Catalogue
+from thresholds.model import SeriesKey
+
+AGAIN_DAYS = 7
+"""Days whose completeness is worked out again at every refresh: late reports still come in."""
+CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class DueReport:
+    """One report expected on the day: `received_at` is when the first value for it came."""
+
+    series_id: int
+    key: SeriesKey
+    area: str
+    due_at: datetime
+    received_at: datetime | None
+    state: Timeliness
+
+
+@dataclass(slots=True)
+class PointDay:
+    """A point's day. `expected` = `on_time` + `late` + `missing` + `awaited`; `due_at` is the earliest due time of
+    what is still to come, or else the latest of all."""
+
+    point: str
+    area: str
+    day: int
+    on_time: int = 0
+    late: int = 0
+    missing: int = 0
+    awaited: int = 0
+    due_at: datetime | None = None
+    reports: list[DueReport] = field(default_factory=list)
+
+    @property
+    def expected(self) -> int:
+        return self.on_time + self.late + self.missing + self.awaited
+
+    @property
+    def reported(self) -> int:
+        return self.on_time + self.late
+
+
+def refresh(
+    db: Database,
+    zone: ZoneInfo,
+    options: EntryOptions,
+    sources: Sequence[SourceOptions],
+    catalogue: Catalogue,
+    now: datetime,
+) -> int:
+    """Work out the duties and the completeness of the last days anew; gives the number of series with a duty."""
+    today = day_number(now, zone)
+    with db.connect() as connection:
+        known = _known(db, connection, zone, today)
+        duties = {i: d for i, one in known.items() if (d := duty_of(one, today, options, sources, catalogue))}
+        stored = connection.execute(select(func.count()).select_from(report_day)).scalar_one()
+        first = today - (AGAIN_DAYS if stored else LEARN_DAYS)
+        days = [_completeness(connection, zone, duties, day, now) for day in range(first, today)]
+    at = seconds(now)
+    with db.begin() as connection:
+        connection.execute(delete(report_duty))
+        if duties:
+            connection.execute(insert(report_duty), [_duty_row(i, d, at) for i, d in duties.items()])
+        connection.execute(delete(report_day).where(report_day.c.day >= first))
+        rows = [_day_row(one, at) for points in days for one in points if one.expected]
+        if rows:
+            connection.execute(insert(report_day), rows)
+    return len(duties)
+
+
+def _known(db: Database, connection: Connection, zone: ZoneInfo, today: int) -> dict[int, Known]:
+    """What is known of each series of a point, with the days on which it was reported lately."""
+    since = moment_of(today - LEARN_DAYS, 0, zone)
+    rows = db.bulk.read_rows(connection, None, since)
+    day = local_days(rows.at, zone)
+    ids, cut = np.unique(rows.series_id, return_index=True)
+    ends = [*cut[1:].tolist(), len(rows)]
+    by_series = {i: np.unique(day[a:b]).tolist() for i, a, b in zip(ids.tolist(), cut.tolist(), ends, strict=False)}
+    found = {}
+    for row in connection.execute(select(series).where(series.c.point != "")):
+        key = SeriesKey(row.item, row.spec, row.unit, row.channel, row.point)
+        first = day_number(moment(row.first_seen_at), zone)
+        days = by_series.get(row.id, [])
+        # a sheet of the last weeks that came today says how often the point reports
+        found[row.id] = Known(key, row.source, min([first, *days[:1]]), days)
+    return found
+
+
+def _duty_row(series_id: int, duty: Duty, at: int) -> dict[str, object]:
+    return {"series_id": series_id, "weekdays": duty.weekdays, "every": duty.every, "due": duty.due} | {
+        "origin": duty.origin,
+        "updated_at": at,
+    }
+
+
+def _day_row(one: PointDay, at: int) -> dict[str, object]:
+    counts = {"expected": one.expected, "on_time": one.on_time, "late": one.late}
+    return {"day": one.day, "point": one.point, "area": one.area, "updated_at": at} | counts
+
+
+def _completeness(
+    connection: Connection, zone: ZoneInfo, duties: Mapping[int, Duty], day: int, now: datetime
+) -> list[PointDay]:
+    """The day of every point that had to report on it."""
+    due_days = [i for i, duty in duties.items() if duty.weekdays and duty.expects(day)]
+    often = {i: d for i, d in duties.items() if d.every}
+    found: dict[str, PointDay] = {}
+    for row in _series_rows(connection, due_days, _came_on(day, zone)):
+        _add(found, row, duties[row.id], day, zone, now, None if row.came is None else int(row.came))
+    for row in _series_rows(connection, list(often), _newest_before(moment_of(day + 1, 0, zone))):
+        last = None if row.at is None else day_number(moment(row.at), zone)
+        came = _received(connection, row.id, row.at) if row.at is not None else None
+        today = came is not None and day_number(moment(came), zone) == day
+        if today or last is None or day >= last + often[row.id].every:
+            _add(found, row, duties[row.id], day, zone, now, came if today else None)
+    for one in found.values():
+        one.reports.sort(key=lambda r: (r.state in (Timeliness.ON_TIME, Timeliness.LATE), r.key))
+        still = [r.due_at for r in one.reports if r.state is Timeliness.AWAITED]
+        one.due_at = min(still) if still else max(r.due_at for r in one.reports)
+    return sorted(found.values(), key=lambda p: (p.area, p.point))
+
+
+def _add(found: dict[str, PointDay], row: Row[Any], duty: Duty, day: int, zone: ZoneInfo, now: datetime,
+         came: int | None) -> None:  # fmt: skip
+    """Count one expected report. Of a series first seen on this day the first report is on time."""
+    if row.first_seen_at >= moment_of(day + 1, 0, zone):
+        return
+    due = max(moment_of(day, duty.due, zone), row.first_seen_at)
+    one = found.setdefault(row.point, PointDay(row.point, row.area, day))
+    one.area = one.area or row.area
+    state = timeliness(came, due, seconds(now))
+    setattr(one, state, getattr(one, state) + 1)
+    key = SeriesKey(row.item, row.spec, row.unit, row.channel, row.point)
+    received = None if came is None else moment(came)
+    one.reports.append(DueReport(row.id, key, row.area, moment(due), received, state))
+
+
+def _series_rows(connection: Connection, ids: Sequence[int], extra: ColumnElement[Any]) -> Iterator[Row[Any]]:
+    """Series of `ids` with one more column, some hundreds at a time."""
+    for start in range(0, len(ids), CHUNK):
+        yield from connection.execute(select(series, extra).where(series.c.id.in_(ids[start : start + CHUNK])))
+
+
+def _came_on(day: int, zone: ZoneInfo) -> ColumnElement[Any]:
+    """When the first value about the local day came; NULL where none did."""
+    o = observation.c
+    return (
+        select(func.min(batch.c.received_at))
+        .select_from(observation.join(batch, batch.c.id == o.batch_id))
+        .where(
+            o.series_id == series.c.id,
+            o.at >= moment_of(day, 0, zone),
+            o.at < moment_of(day + 1, 0, zone),
+            o.revision == 1,
+        )
+        .correlate(series)
+        .scalar_subquery()
+        .label("came")
+    )
+
+
+def _newest_before(end: int) -> ColumnElement[Any]:
+    """The time of the newest observation that had come before `end`; NULL where there is none."""
+    o = observation.c
+    return (
+        select(func.max(o.at))
+        .select_from(observation.join(batch, batch.c.id == o.batch_id))
+        .where(o.series_id == series.c.id, batch.c.received_at < end)
+        .correlate(series)
+        .scalar_subquery()
+        .label("at")
+    )
+
+
+def _received(connection: Connection, series_id: int, at: int) -> int:
+    o = observation.c
+    query = select(batch.c.received_at).join(observation, batch.c.id == o.batch_id)
+    return int(connection.execute(query.where(o.series_id == series_id, o.at == at, o.revision == 1)).scalar_one())
+
+
+def today(
+    db: Database, zone: ZoneInfo, now: datetime, *, points: Collection[str] | None = None,
+    where: ColumnElement[bool] | None = None,
+) -> list[PointDay]:  # fmt: skip
+    """How far the reports of today are, by point (of `points`, or where `where` holds for columns of `series`)."""
+    query = select(report_duty).join(series, series.c.id == report_duty.c.series_id)
+    if points is not None:
+        query = query.where(series.c.point.in_(sorted(points)))
+    if where is not None:
+        query = query.where(where)
+    with db.connect() as connection:
+        duties = {
+            row.series_id: Duty(row.weekdays, row.every, row.due, row.origin) for row in connection.execute(query)
+        }
+        return _completeness(connection, zone, duties, day_number(now, zone), now)
+
+
+@dataclass(frozen=True, slots=True)
+class DayCount:
+    """How complete one past day was."""
+
+    day: int
+    expected: int
+    on_time: int
+    late: int
+
+    @property
+    def missing(self) -> int:
+        return self.expected - self.on_time - self.late
+
+
+def history(
+    db: Database,
+    first: int,
+    last: int,
+    *,
+    points: Collection[str] | None = None,
+    where: ColumnElement[bool] | None = None,
+) -> dict[str, list[DayCount]]:
+    """The days from `first` to `last` (local days since 1970), by point. `where` is about columns of `report_day`."""
+    t = report_day.c
+    query = select(report_day).where(t.day >= first, t.day <= last).order_by(t.point, t.day)
+    if points is not None:
+        query = query.where(t.point.in_(sorted(points)))
+    if where is not None:
+        query = query.where(where)
+    found: dict[str, list[DayCount]] = {}
+    with db.connect() as connection:
+        for row in connection.execute(query):
+            found.setdefault(row.point, []).append(DayCount(row.day, row.expected, row.on_time, row.late))
+    return found
+
+
+def worked_out(db: Database) -> datetime | None:
+    """When the duties were last worked out, None: never, or there are none."""
+    with db.connect() as connection:
+        at = connection.execute(select(func.max(report_duty.c.updated_at))).scalar()
+    return None if at is None else moment(at)

@@ -1,0 +1,133 @@
+"""Who reported what today, and how complete the last weeks were."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from collectors.base import Expectation
+from collectors.push import PushOptions
+from monitor.entry.duties import Timeliness, day_number
+from monitor.entry.options import DutyOptions, EntryOptions
+from monitor.schema import series
+from monitor.store import duties, observations
+from monitor.store.database import Database
+from thresholds.catalogue import Catalogue, load_catalogue
+from thresholds.model import Observation, ObservationBatch, SeriesKey
+
+ZONE = ZoneInfo("Asia/Shanghai")
+MONDAY = datetime(2026, 3, 2, tzinfo=ZONE)
+TODAY = day_number(MONDAY, ZONE)
+
+
+def catalogue() -> Catalogue:
+    found, faults = load_catalogue()
+    assert found is not None, faults
+    return found
+
+
+def report(db: Database, point: str, items: list[str], days_ago: int, clock: float, area: str = "东区") -> None:
+    """A point's report of a day, received at `clock` hours of that day."""
+    at = MONDAY - timedelta(days=days_ago)
+    rows = [Observation(SeriesKey(item, point=point), at.astimezone(UTC), 3.0, area=area) for item in items]
+    now = (at + timedelta(hours=clock)).astimezone(UTC)
+    observations.add(db, ObservationBatch.of(rows), source="收件箱", name="表", now=now)
+
+
+def refresh(
+    db: Database, clock: float, options: EntryOptions | None = None, sources: tuple[PushOptions, ...] = ()
+) -> None:
+    now = (MONDAY + timedelta(hours=clock)).astimezone(UTC)
+    duties.refresh(db, ZONE, options or EntryOptions(), sources, catalogue(), now)
+
+
+def today(db: Database, clock: float, **how: object) -> dict[str, tuple[int, int, int, int]]:
+    now = (MONDAY + timedelta(hours=clock)).astimezone(UTC)
+    found = duties.today(db, ZONE, now, **how)  # type: ignore[arg-type]
+    return {p.point: (p.on_time, p.late, p.missing, p.awaited) for p in found}
+
+
+def test_today_by_point(db: Database) -> None:
+    """What came by ten is on time, what came later late; the rest is awaited until ten and missing afterwards."""
+    for k in range(14, 0, -1):
+        report(db, "东市场", ["粳米", "猪肉", "鸡蛋"], k, 9)
+        report(db, "西市场", ["粳米"], k, 9, area="西区")
+    refresh(db, 8)
+    assert today(db, 8) == {"东市场": (0, 0, 0, 3), "西市场": (0, 0, 0, 1)}
+    report(db, "东市场", ["粳米"], 0, 9.5)
+    report(db, "东市场", ["猪肉"], 0, 10.5)
+    assert today(db, 11) == {"东市场": (1, 1, 1, 0), "西市场": (0, 0, 1, 0)}
+    assert today(db, 11, points={"东市场"}) == {"东市场": (1, 1, 1, 0)}
+    assert today(db, 11, where=series.c.area == "西区") == {"西市场": (0, 0, 1, 0)}
+    now = (MONDAY + timedelta(hours=11)).astimezone(UTC)
+    (east, _) = duties.today(db, ZONE, now)
+    assert (east.expected, east.reported, east.area) == (3, 2, "东区")
+    assert (east.reports[0].key.item, east.reports[0].state) == ("鸡蛋", Timeliness.MISSING)
+    assert east.due_at == MONDAY + timedelta(hours=10)
+
+
+def test_the_last_weeks_by_point_and_day(db: Database) -> None:
+    """On time, late and missing, day by day; a report that comes days later is counted late, not missing."""
+    for k in range(19, 0, -1):
+        report(db, "东市场", ["粳米"] if k == 3 else ["粳米", "猪肉"], k, 12 if k == 2 else 9)
+    refresh(db, 8)
+    found = duties.history(db, TODAY - 5, TODAY - 1)
+    assert [(d.expected, d.on_time, d.late, d.missing) for d in found["东市场"]] == [
+        (2, 2, 0, 0),
+        (2, 2, 0, 0),
+        (2, 1, 0, 1),
+        (2, 0, 2, 0),
+        (2, 2, 0, 0),
+    ]
+    report(db, "东市场", ["猪肉"], 3, 9 + 24 * 3)
+    refresh(db, 12)
+    late = duties.history(db, TODAY - 3, TODAY - 3)["东市场"]
+    assert [(d.expected, d.on_time, d.late) for d in late] == [(2, 1, 1)]
+    assert duties.worked_out(db) == (MONDAY + timedelta(hours=12)).astimezone(UTC)
+
+
+def test_nothing_is_expected_before_a_series_was_first_seen(db: Database) -> None:
+    """History that was imported today makes nobody late for it; what came today for today is on time."""
+    now = (MONDAY + timedelta(hours=15)).astimezone(UTC)
+    rows = [
+        Observation(SeriesKey("粳米", point="东市场"), (MONDAY - timedelta(days=k)).astimezone(UTC), 3.0)
+        for k in range(28)
+    ]
+    observations.add(db, ObservationBatch.of(rows), source="收件箱", name="表", now=now)
+    refresh(db, 16)
+    assert duties.history(db, TODAY - 28, TODAY) == {}
+    assert today(db, 16) == {"东市场": (1, 0, 0, 0)}
+
+
+def test_a_correction_is_no_late_report(db: Database) -> None:
+    """What counts is when the first value of the day came."""
+    for k in range(14, -1, -1):
+        report(db, "东市场", ["粳米"], k, 9)
+    changed = [Observation(SeriesKey("粳米", point="东市场"), MONDAY.astimezone(UTC), 3.5)]
+    now = (MONDAY + timedelta(hours=14)).astimezone(UTC)
+    observations.add(db, ObservationBatch.of(changed), source="收件箱", name="更正", now=now)
+    refresh(db, 15)
+    assert today(db, 15) == {"东市场": (1, 0, 0, 0)}
+
+
+def test_a_monthly_report_shows_when_it_comes_and_while_it_is_overdue(db: Database) -> None:
+    """Forty days after the last one it is missing, every day until it comes."""
+    source = PushOptions(
+        name="收件箱",
+        kind="push",
+        expect=(Expectation(point="银行", cadence="31d", grace="9d"),),
+    )
+    report(db, "银行", ["不良贷款率"], 41, 9)
+    refresh(db, 8, sources=(source,))
+    assert today(db, 8) == {"银行": (0, 0, 0, 1)}
+    assert today(db, 11) == {"银行": (0, 0, 1, 0)}
+    report(db, "银行", ["不良贷款率"], 2, 57)  # about Saturday, received on Monday at nine
+    assert today(db, 11) == {"银行": (1, 0, 0, 0)}
+
+
+def test_a_configured_duty_is_a_duty_without_history(db: Database) -> None:
+    """Rice on Mondays by nine, whatever was reported so far."""
+    report(db, "东市场", ["粳米", "猪肉"], 30, 9)
+    rules = (DutyOptions(item="粳米", weekdays=("mon",), due="09:00"),)
+    refresh(db, 8, EntryOptions(duty=rules))
+    assert today(db, 9.5) == {"东市场": (0, 0, 1, 0)}
