@@ -24,6 +24,7 @@ from monitor.check import check
 from monitor.config_model import Config
 from monitor.evaluation import Evaluation
 from monitor.metrics import Metrics
+from monitor.reporting import Maker
 from monitor.scheduler import COLLECT, SEND, Scheduler
 from monitor.snapshot import Snapshot
 from monitor.sources import collector_of
@@ -46,6 +47,7 @@ PICTURE_EVERY = timedelta(seconds=10)
 WATCH_EVERY = timedelta(minutes=1)
 SEND_EVERY = timedelta(seconds=5)
 TIDY_EVERY = timedelta(hours=1)
+REPORTS_EVERY = timedelta(minutes=5)
 LONGEST_LOOK = 60.0
 """Seconds after which a database that has not answered counts as one that does not."""
 STOP_WITHIN = 8.0
@@ -130,6 +132,10 @@ class App:
     def configured_sources(self) -> Sequence[ConfiguredSource]:
         return [ConfiguredSource(s.name, s.kind, demo=s.kind == "demo") for s in self.config.source if s.enabled]
 
+    def report_maker(self) -> Maker:
+        """Makes reports by the configuration and catalogue now in force."""
+        return Maker(self.db, self.policy.catalogue, self.config.reports, self.config.zone)
+
     def schedule(self) -> None:
         """Bring the jobs into line with the configuration: what is new is added, what is gone is removed."""
         base, every = self.config.base, self.config.detection.every
@@ -142,6 +148,7 @@ class App:
         add("watch", partial(jobs.watch, self), every=WATCH_EVERY)
         add("picture", partial(jobs.picture, self), every=PICTURE_EVERY, pool="watch")
         add("tidy", partial(jobs.tidy, self), every=TIDY_EVERY, pool="watch")
+        add("reports", partial(jobs.reports, self), every=REPORTS_EVERY, pool="watch")
         for one in asked:
             work = partial(jobs.collect, self, self.collectors[one.name])
             # a cron line says when; an interval begins at once
@@ -157,7 +164,7 @@ class App:
         for name, channel in self.channels.items():
             add(f"send:{name}", partial(jobs.send, self, channel), every=SEND_EVERY, pool=SEND)
         wanted = {f"collect:{s.name}" for s in asked} | {f"send:{n}" for n in self.channels}
-        for name in before - wanted - {"evaluate", "watch", "picture", "tidy"}:
+        for name in before - wanted - {"evaluate", "watch", "picture", "tidy", "reports"}:
             self.scheduler.remove(name)
         self.declare()
 
@@ -168,6 +175,7 @@ class App:
             "watch": WATCH_EVERY.total_seconds(),
             "picture": PICTURE_EVERY.total_seconds(),
             "tidy": TIDY_EVERY.total_seconds(),
+            "reports": REPORTS_EVERY.total_seconds(),
         }
         intervals |= {f"send:{name}": SEND_EVERY.total_seconds() for name in self.channels}
         for s in self.config.source:
@@ -258,6 +266,7 @@ def web_context(app: App) -> WebContext:
         on_store_error=app.request_refused,
         sources=app.configured_sources,
         classes=lambda: app.policy.catalogue.classes,
+        report_maker=app.report_maker,
         installation=config.installation.name,
         city=config.installation.city,
         base=config.base,

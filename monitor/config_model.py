@@ -20,6 +20,7 @@ from collectors.http_json import HttpOptions
 from collectors.prometheus import PrometheusOptions
 from collectors.push import PushOptions
 from collectors.sql import SqlOptions
+from monitor.documents.options import ReportOptions
 from monitor.snapshot import MetricsOptions
 from monitor.web.context import WebSettings
 from thresholds.settings import Duration, Secret, Settings
@@ -98,6 +99,7 @@ class Config(Settings):
     channel: tuple[AnyChannel, ...] = ()
     source: tuple[Source, ...] = ()
     metrics: MetricsOptions = MetricsOptions()
+    reports: ReportOptions = ReportOptions()
     logging: Logging = Logging()
     _path: Path = PrivateAttr(default=Path("config.toml"))
 

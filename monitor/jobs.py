@@ -5,6 +5,7 @@
     send      messages -> phones                one job per channel, each in its own thread
     watch     the clock -> silence, duty gaps
     picture   database -> metrics and health
+    reports   observations -> drafts of the daily and the weekly report
     tidy      what is kept only for a while
 
 Every job reads what it works on from the database and writes what it did there; a crash between two jobs loses
@@ -24,6 +25,7 @@ from alerts.channels.base import Channel
 from alerts.outbox import Outcome, State, deliver
 from collectors.base import CollectError, Collector, Fetched
 from monitor.pictures import take
+from monitor.reporting import make_due
 from monitor.store import batches, observations, outbox, sources
 from monitor.store.errors import StoreError
 from monitor.store.lock import AlreadyRunning, DatabaseMoved
@@ -168,6 +170,11 @@ def picture(app: App) -> None:
     if app.push_refused:
         sources.prove_writable(app.db)
         app.push_refused = ""
+
+
+def reports(app: App) -> None:
+    """Drafts of the reports that are due: a row in the database says which were made."""
+    make_due(app.report_maker(), app.clock())
 
 
 def tidy(app: App) -> None:

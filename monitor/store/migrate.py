@@ -14,6 +14,7 @@ from sqlalchemy import Connection, inspect, text
 
 import monitor.schema_console
 import monitor.schema_entry
+import monitor.schema_reports
 import monitor.schema_review  # noqa: F401  its tables belong to `metadata`
 from monitor.schema import metadata
 from monitor.store.errors import StoreError

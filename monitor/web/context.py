@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field
@@ -14,6 +14,9 @@ from pydantic import Field
 from collectors.base import StoredCounts
 from monitor.store.database import Database
 from thresholds.settings import Duration, Secret, Settings
+
+if TYPE_CHECKING:
+    from monitor.reporting import Maker
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 Openness = Literal["loopback", "all", "off"]
@@ -130,6 +133,7 @@ class WebContext:
     on_observations  called after rows were stored: wakes the evaluation; must not block or raise
     on_stored        called after a push was stored: source, counts, rejects by reason; for the metrics
     classes          the classes of the catalogue in force, which records may name
+    report_maker     makes reports by what is now in force; None where there is no daemon behind
     base             the folder that paths of the configuration are relative to
     city             the area of what concerns the whole city
     on_store_error   called with the reason of a StoreError that made a request fail; for the metrics
@@ -145,6 +149,7 @@ class WebContext:
     on_store_error: Callable[[str], None] = ignore
     sources: Callable[[], Sequence[ConfiguredSource]] = no_sources
     classes: Callable[[], Collection[str] | None] = all_classes
+    report_maker: Callable[[], Maker] | None = None
     installation: str = "价格风险监测"
     city: str = "全市"
     base: Path = Path()

@@ -15,6 +15,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract
 from babel.messages.pofile import read_po, write_po
 
+from monitor.documents.model import TITLES
 from monitor.rights import ACTIONS, shipped_roles
 from monitor.web import flag_words
 from monitor.web.console.i18n import DOMAIN, LANGUAGES, LOCALE, SOURCE_LANGUAGE
@@ -40,6 +41,7 @@ def words_of_tables() -> Iterator[tuple[str, str]]:
     tables: list[tuple[str, Iterable[str]]] = [
         ("monitor/rights.py", ACTIONS.values()),
         ("monitor/roles.toml", [role.title for role in shipped_roles().values()]),
+        ("monitor/documents/model.py", TITLES.values()),
         ("monitor/web/flag_words.py", [*STATES.values(), *VERDICTS.values(), *flag_words.ACTIONS.values()]),
     ]
     for place, words in tables:

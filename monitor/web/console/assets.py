@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from functools import cache
+from functools import cache, lru_cache
 from os import stat_result
 from pathlib import Path
 from typing import Any
@@ -33,15 +33,25 @@ def url(name: str) -> str:
     return f"/static/{BUILT}/{built[name]}" if built else ""
 
 
-@cache
 def manifest() -> dict[str, str]:
-    """File names by source; empty when nothing was built."""
+    """File names by source; empty when nothing was built. Read again when it was built again."""
+    path = STATIC / BUILT / "manifest.json"
     try:
-        found: dict[str, str] = json.loads((STATIC / BUILT / "manifest.json").read_bytes())
+        return read_manifest(path, path.stat().st_mtime_ns)
     except FileNotFoundError:
-        log.error("scripts and styles are not built: the console's pages are plain until `make assets` was run")
+        say_plain()
         return {}
+
+
+@lru_cache(maxsize=1)
+def read_manifest(path: Path, _changed: int) -> dict[str, str]:
+    found: dict[str, str] = json.loads(path.read_bytes())
     return found
+
+
+@cache
+def say_plain() -> None:
+    log.error("scripts and styles are not built: the console's pages are plain until `make assets` was run")
 
 
 class Static(StaticFiles):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 from starlette.requests import Request
@@ -59,7 +59,7 @@ NAVIGATION = (
 
 def page(
     request: Request,
-    template: str,
+    template: str | Template,
     *,
     visitor: Visitor | None = None,
     title: str | Text,
