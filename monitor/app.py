@@ -266,6 +266,7 @@ def web_context(app: App) -> WebContext:
         on_store_error=app.request_refused,
         sources=app.configured_sources,
         classes=lambda: app.policy.catalogue.classes,
+        policy=lambda: app.policy,
         report_maker=app.report_maker,
         installation=config.installation.name,
         city=config.installation.city,

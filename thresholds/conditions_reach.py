@@ -21,12 +21,13 @@ OUTSIDE = -1
 
 @condition
 class Reach(Condition):
-    """`of` holds in so many areas of the item, or for so many items of a class, that day; here as well.
+    """`of` holds in so many areas of the item, or for so many items of a class, within some days; here and now too.
 
     Use for "in two districts or more" and "for two kinds of goods or more" of graded plans. Not for single points of
-    an item (that is `breadth`), nor for items that report on different days: it counts one civil day, as far as was
-    known by the time of the observation, so the flag is raised where the number is reached. An area counts once,
-    however many of its series satisfy `of`; an item likewise. Units: those of `of`. Source: the Qingdao plan of 2014.
+    an item (that is `breadth`). It counts civil days, as far as was known by the time of the observation, so the flag
+    is raised where the number is reached; a day before stands with what was known at its end. Where areas or items
+    report on different days, `days` is their interval. An area counts once, however many of its series satisfy `of`;
+    an item likewise. Units: those of `of`. Source: the Qingdao plan of 2014, which names no time: one day by default.
     """
 
     kind: Literal["reach"] = "reach"
@@ -37,6 +38,8 @@ class Reach(Condition):
     """among items of these classes, with their subclasses; none: areas of the same item, items of its own class"""
     at_least: int = Field(default=2, ge=1, le=10_000)
     """so many"""
+    days: int = Field(default=1, ge=1, le=400)
+    """within so many civil days, that of the observation included: 7 where each reports on its day of the week"""
 
     def children(self) -> tuple[Condition, ...]:
         return (self.of,)
@@ -59,7 +62,7 @@ class Reach(Condition):
 
         inner = np.where(view.tested, self.of.truth(view, direction, ease), -1).astype(np.int8)
         label = codes_of(view.panel.areas if self.count == "areas" else [k.item for k in view.panel.keys])
-        hits = reach(view.panel, inner, self.pool(view), label)
+        hits = reach(view.panel, inner, self.pool(view), label, self.days)
         return np.where(inner < 0, -1, (hits >= self.at_least) & (inner == 1)).astype(np.int8)
 
     def measure(self, view: View, at: IntArray, direction: Direction) -> Measured | None:

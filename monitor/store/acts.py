@@ -41,6 +41,14 @@ class Seen:
     version: int = 0
 
 
+Witness = Callable[[Connection, str], None]
+"""called for each flag that is changed, in the transaction that changes it: for the audit"""
+
+
+def unseen(_connection: Connection, _flag: str) -> None:
+    """Nobody writes it down besides the flag's own log."""
+
+
 @dataclass(frozen=True, slots=True)
 class Overtaken:
     """A flag that somebody else changed meanwhile, as it stands now. Nothing was written to it."""
@@ -74,7 +82,14 @@ class _Tally:
 
 
 def review_many(
-    db: Database, seen: Collection[Seen], verdict: str, note: str, who: Who, now: datetime, within: Within
+    db: Database,
+    seen: Collection[Seen],
+    verdict: str,
+    note: str,
+    who: Who,
+    now: datetime,
+    within: Within,
+    witness: Witness = unseen,
 ) -> Done:
     """Judge flags. The same judgement by the same person again (a form sent twice) is no conflict, and no news.
 
@@ -89,6 +104,7 @@ def review_many(
             if row["revision"] == one.revision:
                 judge(db, connection, row, said, seconds(now))
                 judged.append([one.flag, one.revision + 1])
+                witness(connection, one.flag)
                 return Seen(one.flag, one.revision + 1, version)
             again = row["revision"] == one.revision + 1 and row["reviewer"] == storable(who.actor)
             same = again and (row["verdict"], row["note"]) == (said.verdict, storable(note))
@@ -99,7 +115,9 @@ def review_many(
     return Done(act, said.verdict, tally.done, tally.overtaken, tally.unknown)
 
 
-def undo(db: Database, who: Who, now: datetime, within: Within, act: int | None = None) -> Done | None:
+def undo(
+    db: Database, who: Who, now: datetime, within: Within, act: int | None = None, witness: Witness = unseen
+) -> Done | None:
     """Take back the person's last judgement that still stands, or the one numbered `act`: each of its flags gets the
     judgement back that it had before, with the marks of that one. Flags that were judged again since are left.
 
@@ -120,6 +138,7 @@ def undo(db: Database, who: Who, now: datetime, within: Within, act: int | None 
             before = judgements(connection, one.flag)[:-1]
             said = before[-1] if before else Judgement()
             judge(db, connection, row, said, at, action="undone", actor=who.actor, more={"undone": row["verdict"]})
+            witness(connection, one.flag)
             return Seen(one.flag, one.revision + 1, version)
 
         tally = _each(connection, [Seen(flag, revision) for flag, revision in last["flags"]], within, write)
@@ -138,7 +157,13 @@ def last_act(db: Database, account: int) -> Done | None:
 
 
 def assign_many(
-    db: Database, seen: Collection[Seen], to: tuple[int, str] | None, who: Who, now: datetime, within: Within
+    db: Database,
+    seen: Collection[Seen],
+    to: tuple[int, str] | None,
+    who: Who,
+    now: datetime,
+    within: Within,
+    witness: Witness = unseen,
 ) -> Done:
     """Give flags to the account `to` (id, name), or to nobody. A flag that was judged or given to somebody meanwhile
     is left as it is."""
@@ -154,6 +179,7 @@ def assign_many(
             new = insert_into(connection, flag_assignment).values(flag_id=one.flag, **values)
             connection.execute(new.on_conflict_do_update(index_elements=["flag_id"], set_=values))
             write_log(connection, [(one.flag, "assigned", {"to": storable(name)})], storable(who.actor), at)
+            witness(connection, one.flag)
             return Seen(one.flag, one.revision, version + 1)
 
         tally = _each(connection, seen, within, write)

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, func, insert, select
 from monitor.schema import dirty, evaluation, flag, flag_log, flag_past, observation, series
 from monitor.schema_review import correction as table
 from monitor.store import observations
-from monitor.store.acts import Who
+from monitor.store.acts import Who, Witness, unseen
 from monitor.store.database import Database
 from monitor.store.text import moment, seconds, storable
 from thresholds.model import Observation, ObservationBatch, SeriesKey
@@ -91,6 +91,7 @@ def correct(
     now: datetime,
     within: ColumnElement[bool],
     flag_id: str | None = None,
+    witness: Witness = unseen,
 ) -> int:
     """Store `value` as the next revision of an observation; gives the number of that revision.
 
@@ -135,6 +136,7 @@ def correct(
             "flag_id": flag_id,
         }
         connection.execute(insert(table).values(values))
+        witness(connection, flag_id or "")
     return int(before.revision) + 1
 
 

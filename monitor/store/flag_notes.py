@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, insert, select
 
 from monitor.schema import flag
 from monitor.schema_review import flag_note as table
-from monitor.store.acts import Who
+from monitor.store.acts import Who, Witness, unseen
 from monitor.store.database import Database
 from monitor.store.reviews import locked
 from monitor.store.text import moment, seconds, storable
@@ -27,7 +27,15 @@ class Note:
     text: str
 
 
-def add_note(db: Database, flag_id: str, text: str, who: Who, now: datetime, within: ColumnElement[bool]) -> Note:
+def add_note(
+    db: Database,
+    flag_id: str,
+    text: str,
+    who: Who,
+    now: datetime,
+    within: ColumnElement[bool],
+    witness: Witness = unseen,
+) -> Note:
     """Add a note. Raises FlagNotFound; ValueError for one that is empty or longer than LENGTH."""
     text = storable(text.strip())
     if not 0 < len(text) <= LENGTH:
@@ -37,6 +45,7 @@ def add_note(db: Database, flag_id: str, text: str, who: Who, now: datetime, wit
         locked(connection, flag_id, within)
         by = {"actor": storable(who.actor), "name": storable(who.name)}
         connection.execute(insert(table).values(flag_id=flag_id, at=at, text=text, **by))
+        witness(connection, flag_id)
     return Note(moment(at), who.actor, who.name, text)
 
 

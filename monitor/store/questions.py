@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, insert, se
 from alerts.notify import NewNotification
 from monitor.schema import flag
 from monitor.schema_review import question as table
-from monitor.store.acts import Who
+from monitor.store.acts import Who, Witness, unseen
 from monitor.store.database import Database
 from monitor.store.outbox_queue import enqueue
 from monitor.store.reviews import locked, write_log
@@ -93,6 +93,7 @@ def ask(
     now: datetime,
     within: ColumnElement[bool],
     tell: Tell = nobody,
+    witness: Witness = unseen,
 ) -> Question:
     """Ask a point about a flag. Raises FlagNotFound; ValueError for no point, no text or too much of it."""
     text, point = storable(text.strip()), storable(point)
@@ -115,6 +116,7 @@ def ask(
         one = _question(made)
         write_log(connection, [(flag_id, "asked", {"point": point, "note": text})], one.asked_by, seconds(now))
         enqueue(connection, tell(connection, one))
+        witness(connection, flag_id)
     return one
 
 

@@ -6,7 +6,7 @@ is part of the query. Nothing here reads observations; the small charts come fro
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,26 +89,42 @@ def list_queue(
     return [_row(found[one]) for one in order]
 
 
-def count_queue(db: Database, wanted: Wanted, within: ColumnElement[bool]) -> Mapping[int, int]:
-    """How many flags there are by rank of grade. Of more than MOST_COUNTED only the newest of each state count."""
+@dataclass(frozen=True, slots=True)
+class GradeCount:
+    """How many flags have a grade; plans may call the same rank differently."""
+
+    rank: int
+    label: str
+    colour: str
+    count: int
+
+
+def count_queue(db: Database, wanted: Wanted, within: ColumnElement[bool]) -> list[GradeCount]:
+    """How many flags there are by grade, the highest first. Of each state MOST_COUNTED are counted at most."""
     c = flag.c
     parts = []
     for state in sorted(set(wanted.states)):
-        one = select(c.grade_rank).where(c.state == state, within, *_conditions(wanted))
+        one = select(c.grade_rank, c.grade, c.grade_colour).where(c.state == state, within, *_conditions(wanted))
         parts.append(select(one.limit(MOST_COUNTED).subquery()))
     if not parts:
-        return {}
+        return []
     every = union_all(*parts).subquery()
-    query = select(every.c.grade_rank, func.count()).group_by(every.c.grade_rank)
+    names = (every.c.grade_rank, every.c.grade, every.c.grade_colour)
+    query = select(*names, func.count()).group_by(*names).order_by(every.c.grade_rank.desc(), every.c.grade)
     with db.connect() as connection:
-        return {row[0]: row[1] for row in connection.execute(query)}
+        return [GradeCount(*row) for row in connection.execute(query)]
 
 
 def place_of(db: Database, flag_id: str, within: ColumnElement[bool]) -> QueueRow | None:
     """One flag as the queue shows it; None where there is none for this person."""
+    return rows_of(db, [flag_id], within).get(flag_id)
+
+
+def rows_of(db: Database, ids: Collection[str], within: ColumnElement[bool]) -> dict[str, QueueRow]:
+    """Flags by id as the queue shows them; those that do not exist for this person are not among them."""
+    query = _whole([storable(one) for one in ids]).where(within)
     with db.connect() as connection:
-        row = connection.execute(_whole([storable(flag_id)]).where(within)).mappings().one_or_none()
-    return None if row is None else _row(row)
+        return {row["id"]: _row(row) for row in connection.execute(query).mappings()}
 
 
 def _page(

@@ -33,7 +33,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """The mean of the series of a place: at int64[n] (epoch seconds, rising), value float64[n]. Empty: no series.
+    """The middle (median) of the series of a place: at int64[n] (epoch seconds, rising), value float64[n]. Empty: no series.
 
     Where several units are among them, each series is taken relative to its own median, and `value` has no unit.
     """
@@ -110,11 +110,5 @@ def _tail(parts: Sequence[_Column]) -> Tail:
         scale = np.median(np.abs(one.value)) if mixed else 1.0
         before = np.searchsorted(one.at, times, "right") - 1  # a series that is late keeps its last value
         table[row] = np.where(before >= 0, one.value[np.maximum(before, 0)] / (scale or 1.0), np.nan)
-    return Tail(times, _mean(table))
-
-
-def _mean(table: FloatArray) -> FloatArray:
-    known = ~np.isnan(table)
-    count = known.sum(axis=0)
-    mean: FloatArray = np.where(known, table, 0.0).sum(axis=0) / np.maximum(count, 1)
-    return mean
+    middle: FloatArray = np.nanmedian(table, axis=0)  # one point's slip is not the area's
+    return Tail(times, middle)

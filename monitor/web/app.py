@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from monitor.store.errors import StoreError
 from monitor.web import alerts, flags, observations, operations, page, problem, records, schemas
-from monitor.web.console import language, profile, reports, signin, visit
+from monitor.web.console import language, profile, queue, reports, signin, visit
 from monitor.web.console.assets import Static
 from monitor.web.console.i18n import Languages
 from monitor.web.context import WebContext
@@ -71,7 +71,7 @@ def create_web(ctx: WebContext) -> FastAPI:
         app.include_router(part.router, prefix="/api/v1")
     app.include_router(operations.router)
     app.include_router(page.router)
-    for part in (language, profile, reports, signin):
+    for part in (language, profile, queue, reports, signin):
         app.include_router(part.router)
     app.mount("/static", Static(), name="static")
     app.openapi = lambda: openapi_of(app)  # type: ignore[method-assign]

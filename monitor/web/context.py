@@ -17,6 +17,7 @@ from thresholds.settings import Duration, Secret, Settings
 
 if TYPE_CHECKING:
     from monitor.reporting import Maker
+    from thresholds.plan import Policy
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 Openness = Literal["loopback", "all", "off"]
@@ -119,6 +120,11 @@ def all_classes() -> None:
     """For callers that have no catalogue: any class may be named."""
 
 
+def no_policy() -> Policy | None:
+    """For callers that have no rules: then the shipped catalogue says which class an item is of."""
+    return None
+
+
 def ignore(*_: object) -> None:
     """For callers that count nothing."""
 
@@ -133,6 +139,7 @@ class WebContext:
     on_observations  called after rows were stored: wakes the evaluation; must not block or raise
     on_stored        called after a push was stored: source, counts, rejects by reason; for the metrics
     classes          the classes of the catalogue in force, which records may name
+    policy           the rules and the catalogue in force
     report_maker     makes reports by what is now in force; None where there is no daemon behind
     base             the folder that paths of the configuration are relative to
     city             the area of what concerns the whole city
@@ -149,6 +156,7 @@ class WebContext:
     on_store_error: Callable[[str], None] = ignore
     sources: Callable[[], Sequence[ConfiguredSource]] = no_sources
     classes: Callable[[], Collection[str] | None] = all_classes
+    policy: Callable[[], Policy | None] = no_policy
     report_maker: Callable[[], Maker] | None = None
     installation: str = "价格风险监测"
     city: str = "全市"

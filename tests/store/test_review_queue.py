@@ -28,6 +28,10 @@ def names(db: Database, within: Any = ALL, **wanted: Any) -> list[str]:
     return [row.record.flag.id for row in list_queue(db, Wanted(**wanted), within, 100)]
 
 
+def counted(db: Database, within: Any = ALL) -> dict[int, int]:
+    return {one.rank: one.count for one in count_queue(db, Wanted(), within)}
+
+
 @pytest.fixture
 def several(db: Database) -> Database:
     save(
@@ -96,12 +100,15 @@ def test_a_person_sees_the_flags_of_his_areas_and_the_citys_only_with_the_city(s
     assert names(several, Areas.of(["全市"], "全市").where(area)) == ["none"]
     assert names(several, false()) == []
     assert place_of(several, "blue-new", Areas.of(["东区"], "全市").where(area)) is None
-    assert count_queue(several, Wanted(), Areas.of(["东区"], "全市").where(area)) == {4: 1, 1: 1}
+    assert counted(several, Areas.of(["东区"], "全市").where(area)) == {4: 1, 1: 1}
 
 
 def test_flags_are_counted_by_grade(several: Database) -> None:
-    assert count_queue(several, Wanted(), ALL) == {0: 1, 1: 2, 4: 1}
-    assert count_queue(several, Wanted(states=["over"]), ALL) == {1: 1}
+    assert counted(several) == {4: 1, 1: 2, 0: 1}
+    assert [(c.label, c.colour, c.count) for c in count_queue(several, Wanted(states=["over"]), ALL)] == [
+        ("Ⅲ级", "yellow", 1)
+    ]
+    assert count_queue(several, Wanted(states=[]), ALL) == []
 
 
 def test_notes_are_added_and_never_replaced_and_counted_in_the_queue(several: Database) -> None:

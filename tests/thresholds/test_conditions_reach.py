@@ -87,6 +87,43 @@ def test_a_newer_answer_of_the_day_stands() -> None:
     assert last_day(AREAS, early + late)["大白菜乙"] == 1
 
 
+def on_days(*where: tuple[str, str, int, float]) -> list[Observation]:
+    """(area, item, day of the rise, rise in %): daily quotes for a month."""
+    rows = []
+    for area, item, day, rise in where:
+        values = [2.0] * day + [2.0 * (1 + rise / 100)] * (30 - day)
+        rows += quotes(values, item=item, area=area, point=f"{area}市场")
+    return rows
+
+
+@pytest.mark.parametrize(("days", "expected"), [(1, 0), (3, 0), (4, 1), (30, 1)])
+def test_within_so_many_days(days: int, expected: int) -> None:
+    """One district rises on day 10, another on day 13: the fourth day, the first included, is the least window."""
+    rows = on_days(("市南", "大白菜", 10, 40), ("市北", "大白菜", 13, 40))
+    truth = condition(**AREAS, days=days).truth(view_of(rows), UP)
+    assert int(truth[30 + 13]) == expected
+    assert (truth == 1).sum() == expected  # on no other day is it true here
+    items = on_days(("市南", "大白菜", 10, 40), ("市南", "黄瓜", 13, 40))
+    assert (condition(**KINDS, days=days).truth(view_of(items), UP) == 1).sum() == expected
+
+
+def test_a_district_counts_once_within_the_days() -> None:
+    """The same district on two days is one; with another on the third day it is two."""
+    rows = quotes([2.0] * 10 + [2.8, 2.8, 4.0], area="市南", point="甲")
+    assert set(condition(**AREAS, days=7).truth(view_of(rows), UP)[1:]) == {0}
+    rows += quotes([2.0] * 13 + [2.8], area="市北", point="乙")
+    assert condition(**AREAS, days=7).truth(view_of(rows), UP).tolist().count(1) == 1
+
+
+def test_what_was_taken_back_by_the_end_of_its_day_does_not_count_later() -> None:
+    """The first district rises in the morning and corrects itself in the evening; the second rises the day after."""
+    rows = quotes([2.0, 2.8], area="市南", point="甲", hour=8) + quotes([2.0, 2.0, 2.8], area="市北", point="乙")
+    back = Observation(rows[1].key, rows[1].at.replace(hour=10), 2.0, area="市南")
+    wide = condition(**AREAS, days=2)
+    assert int(wide.truth(view_of(rows), UP)[-1]) == 1
+    assert int(wide.truth(view_of([*rows, back]), UP)[-1]) == 0
+
+
 def test_suspects_do_not_count() -> None:
     """An area whose only quote is a reviewed error is no second area; unknown stays unknown."""
     rows = two_days(("市南", "甲", 40), ("市北", "乙", 40))
@@ -105,31 +142,35 @@ def market(seed: int = 3) -> list[Observation]:
     return rows
 
 
-def by_hand(view: View, inner: list[int], n: int) -> int:
-    """Areas of the item in which the newest answer of the day, up to the time of observation n, is true."""
+def by_hand(view: View, inner: list[int], n: int, days: int) -> int:
+    """Areas of the item in which the newest answer of a day, up to the time of observation n, is true."""
     panel = view.panel
-    newest: dict[int, int] = {}
+    newest: dict[tuple[int, int], int] = {}
     for i in np.argsort(panel.time, kind="stable").tolist():
-        s = int(panel.series[i])
+        s, day = int(panel.series[i]), int(panel.day[i])
         same = panel.keys[s].item == panel.keys[panel.series[n]].item
-        if same and panel.day[i] == panel.day[n] and panel.time[i] <= panel.time[n]:
-            newest[s] = inner[i]
-    return len(Counter(panel.areas[s] for s, answer in newest.items() if answer == 1))
+        if same and panel.day[n] - days < day <= panel.day[n] and panel.time[i] <= panel.time[n]:
+            newest[s, day] = inner[i]
+    return len(Counter(panel.areas[s] for (s, _), answer in newest.items() if answer == 1))
 
 
-def test_counting_one_by_one_gives_the_same() -> None:
+@pytest.mark.parametrize("days", [1, 2, 5])
+def test_counting_one_by_one_gives_the_same(days: int) -> None:
     """Sixteen series at different hours, counted slowly."""
     view = view_of(market())
     steps = condition(kind="change", over="previous", percent=10).truth(view, UP)
     inner = np.where(view.tested, steps, -1).tolist()  # what the data gate doubts counts as unknown
-    table = {**AREAS, "of": {"kind": "change", "over": "previous", "percent": 10}}
-    truth = condition(**table).truth(view, UP).tolist()
-    slow = [-1 if a < 0 else int(a == 1 and by_hand(view, inner, n) >= 2) for n, a in enumerate(inner)]
+    least = 2 if days == 1 else 3
+    table = {**AREAS, "at_least": least, "of": {"kind": "change", "over": "previous", "percent": 10}}
+    truth = condition(**table, days=days).truth(view, UP).tolist()
+    slow = [-1 if a < 0 else int(a == 1 and by_hand(view, inner, n, days) >= least) for n, a in enumerate(inner)]
     assert truth == slow
     assert 1 in truth
 
 
-@pytest.mark.parametrize("table", [AREAS, KINDS, {**KINDS, "classes": ["菜", "粮"], "at_least": 3}])
+@pytest.mark.parametrize(
+    "table", [AREAS, {**AREAS, "days": 3}, KINDS, {**KINDS, "classes": ["菜", "粮"], "at_least": 3, "days": 5}]
+)
 def test_no_answer_depends_on_what_comes_later_nor_on_the_order(table: dict[str, Any]) -> None:
     """Cut at any moment, or with the series in another order: the same answers."""
     one = condition(**{**table, "of": {**RISE, "percent": 10}})

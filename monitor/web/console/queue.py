@@ -1,0 +1,404 @@
+"""/queue: what waits for people, worked through from the keyboard or by forms alone.
+
+The script (assets/queue.js) sends the same forms in the background and is answered with JSON; without it every form
+comes back to the page it was on, which says what became of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Form, Request
+from sqlalchemy import Connection
+from starlette.responses import JSONResponse, Response
+
+from monitor.rights import Action, Visitor
+from monitor.schema import flag as flag_table
+from monitor.store import audit
+from monitor.store.acts import Done, Overtaken, Seen, Witness, assign_many, last_act, review_many, undo
+from monitor.store.demo import demo_places, is_demo
+from monitor.store.flag_notes import LENGTH, add_note
+from monitor.store.flag_rows import FlagState
+from monitor.store.flags import FlagNotFound
+from monitor.store.review_queue import QueueRow, count_queue, list_queue, rows_of
+from monitor.store.saved_views import View, ViewError, keep_view, remove_view, set_default, views_of
+from monitor.web.console import queue_filters as filters
+from monitor.web.console import render
+from monitor.web.console.colleagues import Colleagues, colleagues, who_of
+from monitor.web.console.i18n import Text, _, ngettext, word
+from monitor.web.console.known import known
+from monitor.web.console.queue_filters import Filters, read_position, written_position
+from monitor.web.console.sparks import Spark, sparks
+from monitor.web.console.visit import flash, go, viewed, visitor, wants_page
+from monitor.web.context import WebContext
+from monitor.web.flag_words import VERDICTS, FlagLine, line_of
+from monitor.web.security import Context
+
+router = APIRouter(include_in_schema=False)
+PAGE = 100
+BASIS = "依据："
+"""where the reason of a flag goes on to the rule behind it (thresholds.wording)"""
+NAMED = 8
+"""flags that a message names; of more it says how many there are"""
+VERDICT_KEYS = ("real_move", "data_error", "expected", "to_check")
+V = Annotated[Visitor, Depends(visitor(Action.FLAGS_VIEW))]
+Field = Annotated[str, Form(max_length=4000)]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of the queue, ready to show. `seen` is what a form sends back: id, revision and version."""
+
+    row: QueueRow
+    flag: FlagLine
+    seen: str
+    days: int
+    spark: Spark | None
+    verdict: str
+    reviewer: str
+    mine: bool
+
+    @property
+    def why(self) -> str:
+        """What was seen; `basis` is the rule behind it."""
+        return self.flag.reason.partition(BASIS)[0].rstrip("。") + "。" if self.flag.reason else ""
+
+    @property
+    def basis(self) -> str:
+        _before, sign, after = self.flag.reason.partition(BASIS)
+        return sign + after
+
+    @property
+    def settled(self) -> bool:
+        return self.row.record.state is FlagState.REVIEWED
+
+
+@router.get("/queue")
+def queue(request: Request, ctx: Context, who: V, view: str = "", after: str = "") -> Response:
+    views = views_of(ctx.db, who.account_id)
+    chosen = next((one for one in views if str(one.id) == view), None)
+    if chosen is None and not request.query_params:
+        chosen = next((one for one in views if one.default), None)
+    asked = Filters.of_query(chosen.query) if chosen else Filters.of(dict(request.query_params))
+    viewed(request, who, "queue", detail={"filters": asked.query()})
+    places, now = known(request, who.areas(Action.FLAGS_VIEW)), ctx.now()
+    wanted = asked.wanted(now, who.account_id, places.by_class)
+    within = who.areas(Action.FLAGS_VIEW).where(flag_table.c.area)
+    found = list_queue(ctx.db, wanted, within, PAGE + 1, read_position(after))
+    rows = found[:PAGE]
+    everybody = colleagues(request)
+    return render.page(
+        request,
+        "console/queue.html",
+        visitor=who,
+        title=_("复核队列"),
+        lines=lines_of(request, who, rows, now),
+        counts=count_queue(ctx.db, wanted, within),
+        asked=asked,
+        words=filters,
+        places=places,
+        area_options=[(area, area) for area in [ctx.city, *places.areas]],
+        verdict_words=VERDICTS,
+        views=views,
+        chosen=chosen,
+        next_page=page_address(asked, chosen, rows[-1]) if len(found) > PAGE else "",
+        first_page=page_address(asked, chosen) if after else "",
+        here=page_address(asked, chosen) + (f"&after={after}" if after and read_position(after) else ""),
+        verdicts=[(key, VERDICTS[key]) for key in VERDICT_KEYS],
+        last=last_act(ctx.db, who.account_id) if who.may(Action.FLAGS_REVIEW) else None,
+        may_review=who.may(Action.FLAGS_REVIEW),
+        may_assign=who.may(Action.FLAGS_ASSIGN),
+        reviewers=everybody.reviewers(who.areas(Action.FLAGS_VIEW)),
+        note_length=LENGTH,
+        colour_of=colour_of_count,
+    )
+
+
+def page_address(asked: Filters, chosen: View | None, last: QueueRow | None = None) -> str:
+    """The address of a page of the queue: the first one, or the one behind the row `last`."""
+    query = urlencode({"view": chosen.id}) if chosen else asked.query() or "state="
+    return f"/queue?{query}" + (f"&after={written_position(last.position)}" if last else "")
+
+
+def colour_of_count(label: str, colour: str) -> str:
+    from monitor.web.flag_words import COLOURS
+
+    return next((css for sign, css in COLOURS.items() if sign in (colour or label) or css == colour), "plain")
+
+
+def lines_of(request: Request, who: Visitor, rows: list[QueueRow], now: datetime) -> list[Line]:
+    ctx: WebContext = request.app.state.context
+    records = [row.record for row in rows]
+    demo = demo_places(ctx.db, {record.flag.item for record in records}) if records else set()
+    charts = sparks(request, records)
+    everybody = colleagues(request)
+    return [
+        Line(
+            row=row,
+            flag=line_of(row.record, ctx.zone, demo=is_demo(row.record.flag, demo)),
+            seen=f"{row.record.flag.id}.{row.record.revision}.{row.version}",
+            days=max(0, (now - row.record.flag.start).days),
+            spark=charts.get(row.record.flag.id),
+            verdict=VERDICTS.get(row.record.verdict, row.record.verdict),
+            reviewer=everybody.called(row.record.reviewer) if row.record.reviewer else "",
+            mine=row.assignee_id == who.account_id,
+        )
+        for row in rows
+    ]
+
+
+# --- acts -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a form: kind and words of the message, and the flags that it was about."""
+
+    kind: str
+    text: Text | str
+    done: Done = field(default_factory=Done)
+
+
+@router.post("/queue/act")
+def act(
+    request: Request,
+    ctx: Context,
+    who: V,
+    what: Field = "",
+    verdict: Field = "",
+    note: Field = "",
+    to: Field = "",
+    number: Annotated[str, Form(alias="act", max_length=20)] = "",
+    back: Annotated[str, Form(alias="next", max_length=4000)] = "/queue",
+    flag: Annotated[list[str], Form(max_length=1000)] = [],  # noqa: B006
+) -> Response:
+    seen = [one for one in map(read_seen, flag) if one is not None][: 2 * PAGE]
+    if what == "review":
+        outcome = judged(request, ctx, who, seen, verdict, note.strip())
+    elif what == "assign":
+        outcome = assigned(request, ctx, who, seen, to)
+    elif what == "undo":
+        outcome = undone(request, ctx, who, int(number) if number.isdecimal() and len(number) < 18 else None)
+    elif what == "note":
+        outcome = noted(ctx, who, seen, note)
+    else:
+        outcome = Outcome("fault", _("请选择要做的事。"))
+    return answer(request, ctx, who, outcome, back)
+
+
+def read_seen(text: str) -> Seen | None:
+    """'a1b2.3.0' as id, revision and version; None for anything else."""
+    parts = text.rsplit(".", 2)
+    if len(parts) != 3 or not all(one.isdecimal() and len(one) < 10 for one in parts[1:]):
+        return None
+    return Seen(parts[0], int(parts[1]), int(parts[2]))
+
+
+def judged(request: Request, ctx: WebContext, who: Visitor, seen: list[Seen], verdict: str, note: str) -> Outcome:
+    if not who.may(Action.FLAGS_REVIEW):
+        return not_allowed()
+    if verdict not in VERDICT_KEYS:
+        return Outcome("fault", _("请选择结论。"))
+    if not seen:
+        return nothing_chosen()
+    if len(note) > LENGTH:
+        return Outcome("fault", _("备注最多%(n)s个字，没有保存。", n=LENGTH))
+    within = who.areas(Action.FLAGS_REVIEW).where(flag_table.c.area)
+    seen_by = witness(ctx, who, "flag.review", {"verdict": verdict, "note": note})
+    done = review_many(ctx.db, seen, verdict, note, who_of(who), ctx.now(), within, seen_by)
+    ctx.on_observations()  # a judgement changes what counts: the evaluation has work
+    said = ngettext(
+        "已将 %(num)s 条判为“%(verdict)s”。",
+        "已将 %(num)s 条判为“%(verdict)s”。",
+        len(done.done),
+        verdict=word(VERDICTS[verdict]),
+    )
+    return told(request, ctx, who, done, said)
+
+
+def assigned(request: Request, ctx: WebContext, who: Visitor, seen: list[Seen], to: str) -> Outcome:
+    if not who.may(Action.FLAGS_ASSIGN):
+        return not_allowed()
+    if not seen:
+        return nothing_chosen()
+    areas = who.areas(Action.FLAGS_ASSIGN)
+    target: tuple[int, str] | None = None
+    if to == filters.ME:
+        target = who.account_id, who.shown
+    elif to != filters.NOBODY:
+        chosen = next((one for one in colleagues(request).reviewers(areas) if str(one.id) == to), None)
+        if chosen is None:
+            return Outcome("fault", _("请选择分派给谁。"))
+        target = chosen.id, chosen.shown
+    seen_by = witness(ctx, who, "flag.assign", {"to": target[1] if target else ""})
+    done = assign_many(ctx.db, seen, target, who_of(who), ctx.now(), areas.where(flag_table.c.area), seen_by)
+    n = len(done.done)
+    said = (
+        ngettext("已将 %(num)s 条分派给%(name)s。", "已将 %(num)s 条分派给%(name)s。", n, name=target[1])
+        if target
+        else ngettext("已取消 %(num)s 条的分派。", "已取消 %(num)s 条的分派。", n)
+    )
+    return told(request, ctx, who, done, said)
+
+
+def undone(request: Request, ctx: WebContext, who: Visitor, number: int | None) -> Outcome:
+    within = who.areas(Action.FLAGS_REVIEW).where(flag_table.c.area)
+    done = undo(ctx.db, who_of(who), ctx.now(), within, number, witness(ctx, who, "flag.undo", {}))
+    if done is None:
+        return Outcome("note", _("没有可以撤销的结论。"))
+    ctx.on_observations()
+    said = ngettext(
+        "已撤销 %(num)s 条的结论“%(verdict)s”。",
+        "已撤销 %(num)s 条的结论“%(verdict)s”。",
+        len(done.done),
+        verdict=word(VERDICTS.get(done.verdict, done.verdict)),
+    )
+    return told(request, ctx, who, done, said)
+
+
+def noted(ctx: WebContext, who: Visitor, seen: list[Seen], note: str) -> Outcome:
+    if not who.may(Action.FLAGS_REVIEW):
+        return not_allowed()
+    if len(seen) != 1:
+        return nothing_chosen()
+    within = who.areas(Action.FLAGS_REVIEW).where(flag_table.c.area)
+    try:
+        add_note(ctx.db, seen[0].flag, note, who_of(who), ctx.now(), within, witness(ctx, who, "flag.note", {}))
+    except FlagNotFound:
+        return Outcome("fault", _("没有这条提示，备注没有保存。"))
+    except ValueError:
+        return Outcome("fault", _("备注须有1至%(n)s个字，没有保存。", n=LENGTH))
+    return Outcome("done", _("备注已保存。"), Done(done=seen))
+
+
+def witness(ctx: WebContext, who: Visitor, action: str, detail: dict[str, Any]) -> Witness:
+    """Writes each flag that is changed into the audit, in the transaction that changes it."""
+    now = ctx.now()
+
+    def note(connection: Connection, flag_id: str) -> None:
+        audit.note(connection, who, action, f"flag:{flag_id}", detail, now)
+
+    return note
+
+
+def not_allowed() -> Outcome:
+    return Outcome("fault", _("您没有这项权限，没有执行。"))
+
+
+def nothing_chosen() -> Outcome:
+    return Outcome("fault", _("请先选择提示。"))
+
+
+def told(request: Request, ctx: WebContext, who: Visitor, done: Done, said: Text) -> Outcome:
+    """The message of an act: what went through, and each flag that a colleague was quicker with."""
+    parts = [str(said)] if done.done or not (done.overtaken or done.unknown) else []
+    if done.overtaken:
+        named = "；".join(overtaken_words(request, one, ctx) for one in done.overtaken[:NAMED])
+        more = "……" if len(done.overtaken) > NAMED else ""
+        parts.append(
+            str(
+                ngettext(
+                    "%(num)s 条在此期间已由他人处理，没有覆盖：%(named)s%(more)s。",
+                    "%(num)s 条在此期间已由他人处理，没有覆盖：%(named)s%(more)s。",
+                    len(done.overtaken),
+                    named=named,
+                    more=more,
+                )
+            )
+        )
+    if done.unknown:
+        parts.append(str(ngettext("%(num)s 条已不存在。", "%(num)s 条已不存在。", len(done.unknown))))
+    return Outcome("fault" if done.overtaken or done.unknown else "done", " ".join(parts), done)
+
+
+def overtaken_words(request: Request, one: Overtaken, ctx: WebContext) -> str:
+    """Who did what to a flag meanwhile: 大白菜（东区）：监测员乙判为“属预期”."""
+    record, everybody = one.record, colleagues(request)
+    name = line_of(record, ctx.zone, demo=False)
+    where = f"{name.item}（{name.place}）"
+    if record.verdict:
+        verdict = word(VERDICTS.get(record.verdict, record.verdict))
+        by = everybody.called(record.reviewer)
+        return str(_("%(where)s：%(by)s判为“%(verdict)s”", where=where, by=by, verdict=verdict))
+    if one.assignee:
+        return str(_("%(where)s：已分派给%(name)s", where=where, name=one.assignee))
+    return str(_("%(where)s：已改回未复核", where=where))
+
+
+def answer(request: Request, ctx: WebContext, who: Visitor, outcome: Outcome, back: str) -> Response:
+    if wants_page(request):
+        flash(ctx, who, outcome.kind, outcome.text)
+        return go(request, back)
+    done = outcome.done
+    ids = [*(one.flag for one in done.done), *(one.record.flag.id for one in done.overtaken)]
+    within = who.areas(Action.FLAGS_VIEW).where(flag_table.c.area)
+    standing = last_act(ctx.db, who.account_id)
+    return JSONResponse(
+        {
+            "kind": outcome.kind,
+            "said": str(outcome.text),
+            "act": standing.act if standing else None,
+            "rows": {
+                name: row_state(row, who, colleagues(request)) for name, row in rows_of(ctx.db, ids, within).items()
+            },
+            "overtaken": [one.record.flag.id for one in done.overtaken],
+            "unknown": list(done.unknown),
+        }
+    )
+
+
+def row_state(row: QueueRow, who: Visitor, everybody: Colleagues) -> dict[str, Any]:
+    """How a row stands now, for the script."""
+    record = row.record
+    return {
+        "seen": f"{record.flag.id}.{record.revision}.{row.version}",
+        "settled": record.state is FlagState.REVIEWED,
+        "verdict": word(VERDICTS.get(record.verdict, record.verdict)),
+        "reviewer": everybody.called(record.reviewer) if record.reviewer else "",
+        "note": record.note,
+        "assignee": row.assignee,
+        "mine": row.assignee_id == who.account_id,
+        "notes": row.notes,
+    }
+
+
+# --- saved views ----------------------------------------------------------------------------------------------------
+
+VIEW_FAULTS = {
+    "name": _("视图名称须有1至40个字。"),
+    "taken": _("已有同名的视图，请换一个名称。"),
+    "too_many": _("视图过多，请先删除不用的。"),
+}
+
+
+@router.post("/queue/views")
+def views(
+    request: Request,
+    ctx: Context,
+    who: V,
+    what: Field = "",
+    name: Field = "",
+    query: Field = "",
+    default: Field = "",
+    view: Annotated[str, Form(max_length=20)] = "",
+) -> Response:
+    number = int(view) if view.isdecimal() and len(view) < 18 else 0
+    if what == "keep":
+        try:
+            made = keep_view(ctx.db, who.account_id, name, Filters.of_query(query).query(), bool(default), ctx.now())
+        except ViewError as error:
+            flash(ctx, who, "fault", VIEW_FAULTS[error.reason])
+            return go(request, f"/queue?{Filters.of_query(query).query() or 'state='}")
+        flash(ctx, who, "done", _("视图已保存。"))
+        return go(request, f"/queue?view={made.id}")
+    if what == "default":
+        set_default(ctx.db, who.account_id, number)
+    elif what == "plain":
+        set_default(ctx.db, who.account_id, None)
+    elif what == "remove" and remove_view(ctx.db, who.account_id, number):
+        flash(ctx, who, "done", _("视图已删除。"))
+        return go(request, "/queue?state=")
+    return go(request, f"/queue?view={number}")
