@@ -171,6 +171,11 @@ def credentials(db: Database, name: str) -> tuple[int, str, str, int]:
     return (row.id, row.password, row.totp, row.totp_step) if row else (0, "", "", 0)
 
 
+def password_of(connection: Connection, account_id: int) -> str:
+    """The hash of the password, "" for none."""
+    return connection.execute(select(account.c.password).where(account.c.id == account_id)).scalar() or ""
+
+
 def totp_of(connection: Connection, account_id: int) -> tuple[str, int]:
     """(secret of the second factor, newest step used); ("", 0) for none."""
     row = connection.execute(select(account.c.totp, account.c.totp_step).where(account.c.id == account_id)).first()

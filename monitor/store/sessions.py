@@ -203,8 +203,13 @@ def list_sessions(db: Database, account_id: int, now: datetime, idle: timedelta)
 def put_flash(db: Database, session_id: str, messages: Sequence[tuple[str, str]]) -> None:
     """Keep (kind, text) messages for the next page of a session; an empty list takes them away."""
     with db.begin() as connection:
-        kept = [[kind, storable(text)[:1000]] for kind, text in messages[:5]]
-        connection.execute(update(session).where(session.c.id == session_id).values(flash=kept))
+        flash_in(connection, session_id, messages)
+
+
+def flash_in(connection: Connection, session_id: str, messages: Sequence[tuple[str, str]]) -> None:
+    """The same within a transaction."""
+    kept = [[kind, storable(text)[:1000]] for kind, text in messages[:5]]
+    connection.execute(update(session).where(session.c.id == session_id).values(flash=kept))
 
 
 # --- browsers that are known ----------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
-"""What people see in a browser until the console comes: open flags, sources, health; and the acknowledge link.
+"""The front page, and what is open without an account: open flags, sources, health; the acknowledge link.
 
-No script, no cookie, nothing from elsewhere. Who may read it is set by `[web] open_page`; the acknowledge link works
-from everywhere, because its secret is the right to follow it.
+Somebody who is signed in goes on from `/` to the first page of the console that he or she may see. The others read
+the open page where `[web] open_page` lets them, else they are asked to sign in. The acknowledge link works from
+everywhere, because its secret is the right to follow it.
 """
 
 from __future__ import annotations
@@ -15,25 +16,24 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 
 from alerts.ack import hash_of
 from monitor.store import outbox
 from monitor.store.demo import is_demo_source
 from monitor.store.errors import StoreError
 from monitor.store.sources import SourceState, read_sources
+from monitor.web.console.render import navigation
+from monitor.web.console.visit import Hidden, SignInFirst, go
 from monitor.web.context import ConfiguredSource, WebContext
 from monitor.web.flag_words import MAX_SHOWN, flag_shown, open_flags
 from monitor.web.problem import request_id
 from monitor.web.security import Context, open_to
+from monitor.web.signed import TooOften, counted_address, current, state
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 TEMPLATES = Path(__file__).parent / "templates"
 REFRESH_SECONDS = 15
-
-
-class NotHere(Exception):
-    """The page is not for this caller."""
 
 
 @cache
@@ -65,22 +65,16 @@ def message(request: Request, status: int, heading: str, text: str) -> HTMLRespo
 
 
 def allowed(request: Request, ctx: Context) -> WebContext:
-    """A dependency: the context, for those who may read the page. Raises NotHere."""
+    """A dependency: the context, for those who may read the page without an account. Raises SignInFirst; Hidden for
+    somebody who is signed in: what he or she may see is on the pages of the console."""
+    if current(request, ctx) is not None:
+        raise Hidden
     if not open_to(request, ctx.settings.open_page):
-        raise NotHere
+        raise SignInFirst
     return ctx
 
 
 Allowed = Annotated[WebContext, Depends(allowed)]
-
-
-def answer_not_here(request: Request, _error: Exception) -> HTMLResponse:
-    """Exception handler: why the page does not show."""
-    text = (
-        "此页默认只能在运行本系统的计算机上打开（通过 localhost）。"
-        "如需从其他计算机查看，请技术值班人员修改配置 [web] open_page。接口不受此限制，使用访问令牌即可。"
-    )
-    return message(request, 403, "此页不对外开放", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +118,17 @@ def source_line(name: str, configured: ConfiguredSource | None, state: SourceSta
     )
 
 
-@router.get("/")
+@router.get("/", response_model=None)
+def front(request: Request, ctx: Context) -> Response:
+    """Whoever is signed in goes on to the first page in the navigation, others to the open page."""
+    who = current(request, ctx)
+    if who is None:
+        return index(request, allowed(request, ctx))
+    if who.session.stage != "full":
+        raise SignInFirst("/signin/code")
+    return go(request, next((entry.path for entry in navigation(request, who)), "/profile"))
+
+
 @router.get("/flags")
 def index(request: Request, ctx: Allowed) -> HTMLResponse:
     report = ctx.health()
@@ -178,6 +182,8 @@ def show_ack(request: Request, ctx: Context, token: str) -> HTMLResponse:
 
 @router.post("/a/{token}")
 def follow_ack(request: Request, ctx: Context, token: str) -> HTMLResponse:
+    if wait := state(request).limits.anonymous.take(counted_address(request)):
+        raise TooOften(wait)
     done = outbox.acknowledge_by_token(ctx.db, hash_of(token), ctx.now())
     if done is None:
         return unknown_link(request)

@@ -55,6 +55,30 @@ class Rights:
     second_factor: bool
 
 
+class Pending:
+    """Secrets of second factors that are being set up, by session; of more than a few hundred the oldest go."""
+
+    def __init__(self, most: int = 500) -> None:
+        self._lock = threading.Lock()
+        self._most = most
+        self._secrets: OrderedDict[str, str] = OrderedDict()
+
+    def put(self, session: str, secret: str) -> None:
+        with self._lock:
+            self._secrets[session] = secret
+            self._secrets.move_to_end(session)
+            while len(self._secrets) > self._most:
+                self._secrets.popitem(last=False)
+
+    def get(self, session: str) -> str:
+        with self._lock:
+            return self._secrets.get(session, "")
+
+    def forget(self, session: str) -> None:
+        with self._lock:
+            self._secrets.pop(session, None)
+
+
 class SignedIn:
     """What one application remembers of those who are signed in. `rights` are kept by account and its stamp, which
     grows with every change of them, so nothing here is ever out of date."""
@@ -62,6 +86,7 @@ class SignedIn:
     def __init__(self) -> None:
         self.limits = Limits()
         self.views = Views()
+        self.pending = Pending()
         self._lock = threading.Lock()
         self._rights: OrderedDict[tuple[int, int], Rights] = OrderedDict()
 
@@ -224,13 +249,6 @@ def check_origin(request: Request, settings: WebSettings) -> None:
 
 def own_hosts(request: Request, settings: WebSettings) -> set[str]:
     return {request.headers.get("host", "").lower(), urlsplit(settings.public_url).netloc.lower()} - {""}
-
-
-def check_anonymous(request: Request, settings: WebSettings) -> None:
-    """The same for forms that need no account, limited by address. Raises NotOurPage, TooOften."""
-    check_origin(request, settings)
-    if wait := state(request).limits.anonymous.take(counted_address(request)):
-        raise TooOften(wait)
 
 
 def too_often(wait: int) -> Problem:

@@ -32,7 +32,7 @@ class Browser(httpx.Client):
 
     def word_of(self, path: str) -> str:
         """The csrf word in the page at `path`."""
-        found = re.search(r'name="csrf" value="([^"]*)"', self.get(path).text)
+        found = re.search(r'name="csrf" value="([^"]*)"', self.get(path, follow_redirects=True).text)
         assert found, path
         return found[1]
 

@@ -26,6 +26,7 @@ ATTACKS = (
     "&lt;b&gt;",
     "javascript:alert(1)",
 )
+HTML = {"Accept": "text/html"}
 PUSHED = {"date": "2026-03-02", "point": "甲市场", "area": "甲区", "value": 5.6}
 
 
@@ -159,16 +160,17 @@ def test_nothing_that_came_from_outside_becomes_markup(serve: Serve, attack: str
 )
 def test_the_page_is_for_this_machine_only_unless_set_otherwise(serve: Serve, headers: dict[str, str]) -> None:
     local = serve()
-    answer = local.anonymous().get("/", headers=headers)
-    assert answer.status_code == 403
-    assert "此页不对外开放" in answer.text
-    assert local.anonymous().get("/flags/f1", headers=headers).status_code == 403
+    answer = local.anonymous().get("/", headers=headers | HTML)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/signin")
+    answer = local.anonymous().get("/flags/f1", headers=headers | HTML)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/signin?next=/flags/f1")
+    assert local.anonymous().get("/flags/f1", headers=headers).status_code == 401
     assert local.anonymous().get("/metrics", headers=headers).status_code == 401
     assert serve(open_page="all").anonymous().get("/", headers=headers).status_code == 200
 
 
 def test_the_page_can_be_switched_off(serve: Serve) -> None:
-    assert serve(open_page="off").anonymous().get("/").status_code == 403
+    assert serve(open_page="off").anonymous().get("/").status_code == 401
 
 
 def test_a_page_that_cannot_read_the_database_says_so(serve: Serve) -> None:
