@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from monitor.store.errors import StoreError
 from monitor.web import alerts, flags, observations, operations, page, problem, records, schemas
-from monitor.web.console import language, profile, queue, reports, signin, visit
+from monitor.web.console import language, profile, queue, reports, second_factor, signin, visit
 from monitor.web.console.assets import Static
 from monitor.web.console.i18n import Languages
 from monitor.web.context import WebContext
@@ -64,14 +64,13 @@ def create_web(ctx: WebContext) -> FastAPI:
     )
     app.add_exception_handler(problem.Problem, problem.answer_problem)
     app.add_exception_handler(RequestValidationError, problem.answer_invalid)
-    app.add_exception_handler(page.NotHere, page.answer_not_here)
     app.add_exception_handler(StoreError, answer_store_error)
     visit.install(app)
     for part in (observations, flags, alerts, records):
         app.include_router(part.router, prefix="/api/v1")
     app.include_router(operations.router)
     app.include_router(page.router)
-    for part in (language, profile, queue, reports, signin):
+    for part in (language, profile, queue, reports, second_factor, signin):
         app.include_router(part.router)
     app.mount("/static", Static(), name="static")
     app.openapi = lambda: openapi_of(app)  # type: ignore[method-assign]
