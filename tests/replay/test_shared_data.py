@@ -5,10 +5,10 @@ from __future__ import annotations
 import bisect
 import csv
 import gzip
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import pytest
@@ -21,6 +21,14 @@ from thresholds.replay import Replayed, replay, write
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 FILES = ("energy_daily", "risk_daily", "food_monthly", "complaints_monthly", "bank_failures_monthly")
+FOUND = {
+    "energy_daily": (15, 15),
+    "risk_daily": (23, 22),
+    "food_monthly": (6, 5),
+    "complaints_monthly": (8, 7),
+    "bank_failures_monthly": (2, 2),
+}
+"""Of each file: events listed, events caught."""
 CUTS = {
     "energy_daily": (date(1990, 8, 2), date(2008, 10, 10), date(2020, 4, 20), date(2021, 2, 17)),
     "risk_daily": (date(2008, 9, 15), date(2020, 3, 16)),
@@ -111,40 +119,78 @@ def test_henry_hub_in_the_texas_freeze_is_a_move_and_no_error() -> None:
     assert not [f for f in freeze if f.kind is Kind.DATA]
 
 
-def events(name: str) -> Iterator[tuple[str, str, date, date]]:
-    """(item, direction, last normal day, last day on which the flag may come) of the listed events."""
+TOLERANCE = {"daily": 3, "monthly": 1}
+"""Observations after the end of an event within which a flag still announces it."""
+
+
+@cache
+def days_of(name: str) -> dict[tuple[str, str], list[date]]:
+    """The dates of each series of a file; with point "" of all points of an item."""
+    found: dict[tuple[str, str], set[date]] = {}
     with gzip.open(DATA / f"{name}.csv.gz", "rt", encoding="utf-8", newline="") as file:
-        days: dict[str, list[date]] = {}
         for row in csv.DictReader(file):
-            days.setdefault(row["item"], []).append(date.fromisoformat(row["date"][:10]))
-    with (DATA / "events.csv").open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            if row["file"] == f"{name}.csv.gz":
-                own = sorted(set(days[row["item"]]))
-                place = bisect.bisect_right(own, date.fromisoformat(row["end"])) - 1
-                last = own[min(place + 3, len(own) - 1)]
-                yield row["item"], row["direction"], date.fromisoformat(row["after"]), last
+            for point in {row["point"], ""}:
+                found.setdefault((row["item"], point), set()).add(date.fromisoformat(row["date"][:10]))
+    return {key: sorted(days) for key, days in found.items()}
 
 
-def test_the_large_moves_in_energy_are_caught() -> None:
-    """At least four in five of the listed events of the energy file: flagged after the last normal day, in time."""
-    caught = [
-        any(
-            f.kind is Kind.MOVE and f.item == item and f.direction.value == direction and after < local(f) <= last
-            for f in replayed("energy_daily").flags
-        )
-        for item, direction, after, last in events("energy_daily")
+def delay(name: str, event: dict[str, str]) -> int | None:
+    """Observations from the last normal one to the first flag that announces the event; None where none does."""
+    days = days_of(name)[event["item"], event["point"]]
+    after, end = (bisect.bisect_right(days, date.fromisoformat(event[key])) - 1 for key in ("after", "end"))
+    last = min(end + TOLERANCE[event["cadence"]], len(days) - 1)
+    kinds = (Kind.MOVE,) if event["kind"] == "move" else (Kind.DATA, Kind.SILENCE)
+    announced = [
+        bisect.bisect_right(days, local(f)) - 1 - after
+        for f in replayed(name).flags
+        if f.kind in kinds
+        and f.item == event["item"]
+        and (not event["point"] or f.point in ("", event["point"]))
+        and (event["kind"] != "move" or f.direction.value == event["direction"])
     ]
-    assert len(caught) == 15
-    assert sum(caught) >= 12
+    return min((n for n in announced if 0 < n <= last - after), default=None)
+
+
+@cache
+def delays(name: str) -> list[int | None]:
+    """Of the listed events of a file."""
+    with (DATA / "events.csv").open(encoding="utf-8", newline="") as file:
+        return [delay(name, row) for row in csv.DictReader(file) if row["file"] == f"{name}.csv.gz"]
+
+
+def load(name: str) -> float:
+    """Flags of kind move per 100 series-weeks."""
+    spans = [days[-1] - days[0] for (_, point), days in days_of(name).items() if point]
+    weeks = sum(span.days for span in spans) / 7
+    return 100 * sum(f.kind is Kind.MOVE for f in replayed(name).flags) / weeks
+
+
+@pytest.mark.parametrize(
+    ("name", "listed", "found"), [(name, listed, found) for name, (listed, found) in FOUND.items()]
+)
+def test_the_listed_events_are_caught(name: str, listed: int, found: int) -> None:
+    """File by file, as docs/detectors.md states it."""
+    assert len(delays(name)) == listed
+    assert sum(n is not None for n in delays(name)) >= found
+
+
+def test_most_events_are_caught_and_half_of_them_at_their_first_observation() -> None:
+    """Over all files with one configuration: at least 85 %, the median delay one observation."""
+    every = [n for name in FILES for n in delays(name)]
+    caught = [n for n in every if n is not None]
+    assert len(caught) >= 0.85 * len(every)
+    assert median(caught) <= 1
 
 
 def test_the_load_on_the_duty_officer_stays_bearable() -> None:
-    """Energy and risk files together: fewer than 4 flags of kind move per 100 series-weeks."""
-    moves = weeks = 0.0
-    for name in ("energy_daily", "risk_daily"):
-        panel = replayed(name).panel
-        spans = panel.time[panel.start[1:] - 1] - panel.time[panel.start[:-1]]
-        weeks += float(spans.sum()) / (7 * 86_400)
-        moves += sum(f.kind is Kind.MOVE for f in replayed(name).flags)
-    assert 100 * moves / weeks < 4
+    """At most two flags of kind move per 100 series-weeks on the mean of the files."""
+    assert sum(load(name) for name in FILES) / len(FILES) <= 2
+
+
+def test_what_the_extract_lacks_is_no_fall_of_complaints() -> None:
+    """From 2023-03 to 2023-10 nearly nothing came: no move downwards then, and no surge when it came back."""
+    gone = [f for f in replayed("complaints_monthly").flags if date(2023, 3, 1) <= local(f) <= date(2023, 10, 31)]
+    assert {f.kind for f in gone} <= {Kind.DATA, Kind.SILENCE}
+    assert any(f.item == "ALL" and f.kind is Kind.DATA for f in gone)
+    back = [f for f in replayed("complaints_monthly").flags if local(f) == date(2023, 11, 1) and f.item == "ALL"]
+    assert not [f for f in back if f.kind is Kind.MOVE]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -23,6 +23,9 @@ class Hit:
     opens: bool = True
     hold: int = 5
     n_areas: int = 4
+    series: int = 0
+    level: float = 0.0
+    leap: bool = False
 
 
 def run(hits: list[Hit]) -> tuple[Episodes, list[Hit]]:
@@ -35,6 +38,9 @@ def run(hits: list[Hit]) -> tuple[Episodes, list[Hit]]:
         np.array([h.time + h.hold if h.hold < 900 else NEVER for h in rows], np.int64),
         np.array([h.opens for h in rows], np.bool_),
         np.array([h.score for h in rows], np.float64),
+        np.array([h.series for h in rows], np.int64),
+        np.array([h.level for h in rows], np.float64),
+        np.array([h.leap for h in rows], np.bool_),
     )
     return episodes(columns, 5), rows
 
@@ -49,6 +55,8 @@ class Episode:
     last: int = 0
     end: int = NEVER
     how: int = OPEN
+    leader: Hit | None = None
+    """the hit that was told about"""
     hits: list[int] = field(default_factory=list)
 
 
@@ -91,8 +99,8 @@ class Slow:
                 one.end, one.how = now, MERGED
             self.begin(key, CITY, now)
         for slot in list(self.open):
-            scores = [self.rows[i].score for i in openers if slot in (CITY, self.rows[i].area)]
-            if any(is_further(s, self.open[slot].peak) for s in scores):
+            here = [self.rows[i] for i in openers if slot in (CITY, self.rows[i].area)]
+            if any(is_further(h.score, self.open[slot].peak) or leads_on(h, self.open[slot]) for h in here):
                 one = self.open.pop(slot)
                 one.end, one.how = now, EXCEEDED
                 self.begin(key, slot, now)
@@ -113,11 +121,19 @@ class Slow:
         one.until = max(one.until, now + hit.hold if hit.hold < 900 else NEVER)
         if hit.opens:
             one.peak = max(one.peak, hit.score)
+        if hit.opens and now == one.start:
+            one.leader = min(one.leader or hit, hit, key=lambda h: (-h.score, h.series, -h.level))
 
 
 def is_further(score: float, peak: float) -> bool:
     same_grade = int(score // GRADE) == int(peak // GRADE)
     return peak > 0 and same_grade and score % GRADE > FURTHER * (peak % GRADE)
+
+
+def leads_on(hit: Hit, one: Episode) -> bool:
+    told = one.leader
+    same_grade = int(hit.score // GRADE) == int(one.peak // GRADE)
+    return hit.leap and told is not None and hit.series == told.series and hit.level > told.level and same_grade
 
 
 SCORE = st.sampled_from([1.0, 1.1, 1.2, 1.5, 2.0, 4.0, GRADE + 1.0, GRADE + 1.5])
@@ -130,6 +146,8 @@ HITS = st.lists(
         score=SCORE,
         opens=st.sampled_from([True, True, False]),
         hold=st.sampled_from([1, 2, 3, 5, 999]),
+        series=st.integers(0, 2),
+        leap=st.booleans(),
     ),
     max_size=30,
 )
@@ -139,7 +157,7 @@ HITS = st.lists(
 @given(HITS, st.sampled_from([2, 4, 5]))
 def test_the_machine_does_what_the_slow_one_does(hits: list[Hit], n_areas: int) -> None:
     """Hold, hysteresis, refractory, widening, merging, further moves: the same episodes from the same hits."""
-    got, rows = run([Hit(h.key, h.time, h.area, h.score, h.opens, h.hold, n_areas) for h in hits])
+    got, rows = run([replace(h, n_areas=n_areas, level=(7 * h.series + 5 * h.time) % 4) for h in hits])
     slow = Slow(rows)
     expected = [(rows[e.hits[0]].time, e.area, e.last, e.end, e.how, e.hits) for e in slow.all]
     found = [
@@ -228,6 +246,37 @@ def test_a_further_move_is_told_again_whatever_the_order_of_hits() -> None:
     for order in (news, news[::-1]):
         assert told([Hit(0, 1, 0, 1.2), *order]) == [(0, 1, 3, EXCEEDED), (0, 3, 8, CLEARED)]
     assert told([Hit(0, 1, 0, 1.2), Hit(0, 3, 0, 1.5)]) == [(0, 1, 8, CLEARED)]
+
+
+def test_a_leap_to_where_the_series_has_not_been_is_told_again() -> None:
+    """However weak it is beside the first one; but no leap back, no climb, no other series, no weaker grade."""
+    first = Hit(0, 1, 0, 2.0, series=1, level=10.0)
+    assert told([first, Hit(0, 3, 0, 1.0, series=1, level=11.0, leap=True)]) == [
+        (0, 1, 3, EXCEEDED),
+        (0, 3, 8, CLEARED),
+    ]
+    for other in (
+        Hit(0, 3, 0, 1.0, series=1, level=10.0, leap=True),
+        Hit(0, 3, 0, 1.0, series=1, level=11.0),
+        Hit(0, 3, 0, 1.0, series=2, level=11.0, leap=True),
+        Hit(0, 3, 0, 1.0, series=1, level=11.0, leap=True, opens=False),
+    ):
+        assert told([first, other]) == [(0, 1, 8, CLEARED)]
+    graded = Hit(0, 1, 0, GRADE + 2.0, series=1, level=10.0)
+    assert told([graded, Hit(0, 3, 0, 1.0, series=1, level=11.0, leap=True)]) == [(0, 1, 8, CLEARED)]
+
+
+@pytest.mark.parametrize("later", [2, 1])
+def test_what_was_told_about_is_the_strongest_hit_whatever_the_order_of_hits(later: int) -> None:
+    """Of equals the series that comes first by name."""
+    hits = [
+        Hit(0, 1, 0, 1.5, series=2, level=5.0),
+        Hit(0, 1, 0, 1.5, series=1, level=7.0),
+        Hit(0, 1, 0, 1.2, series=0),
+    ]
+    leap = Hit(0, 3, 0, 1.0, series=later, level=8.0, leap=True)
+    for order in (hits, hits[::-1]):
+        assert len(told([*order, leap])) == (2 if later == 1 else 1)
 
 
 def test_an_episode_whose_hold_lies_beyond_the_data_is_open() -> None:

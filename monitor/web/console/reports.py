@@ -83,8 +83,9 @@ def listed(request: Request, ctx: Context, who: View, kind: str = "", before: in
         found=found[:PAGE],
         after=more,
         kind=kind if wanted else "",
-        kinds=[("", word("全部")), *((one.value, word(title)) for one, title in TITLES.items())],
-        titles=TITLES,
+        kinds=[("", _("全部")), *((one.value, word(title)) for one, title in TITLES.items())],
+        makes=[(one.value, word(TITLES[one])) for one in (ReportKind.DAILY, ReportKind.WEEKLY)],
+        shown=shown_name,
         states=STATES,
         may_make=areas_of(who, Action.REPORTS_EDIT).everywhere and ctx.report_maker is not None,
         yesterday=(today - timedelta(days=1)).isoformat(),
@@ -171,7 +172,7 @@ def report_page(
 
 def shown_name(actor: str) -> str:
     """An actor of a log as people read it."""
-    return word("系统") if actor == "monitor" else actor.removeprefix("user:")
+    return str(_("系统")) if actor == "monitor" else actor.removeprefix("user:")
 
 
 @router.post("/reports/{report_id}")
