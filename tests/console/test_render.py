@@ -10,10 +10,12 @@ from fastapi import Request
 from starlette.responses import HTMLResponse
 
 from monitor.rights import Action, Areas, Session, Visitor
+from monitor.store import accounts
 from monitor.web.console import assets, render
 from monitor.web.console.i18n import _, ngettext, preferred
 from monitor.web.console.language import local_path
 from monitor.web.context import ConfiguredSource
+from tests.console import people
 from tests.web.conftest import Running, Serve
 from tests.web.test_page import ATTACKS, Page
 
@@ -85,6 +87,23 @@ def test_the_switch_leads_nowhere_else(next: str) -> None:
     assert local_path(next) == "/"
 
 
+def test_the_switch_changes_the_language_of_the_account_with_the_word_of_its_session_only(running: Running) -> None:
+    show(running, hello)
+    who = people.account(running.db, "monitor1", ["monitor"])
+    browser = people.browser(running, who)
+    assert browser.post("/language", data={"language": "en", "next": "/shown"}).status_code == 403
+    assert accounts.by_id(running.db, who.id).language == ""
+    assert browser.send_form("/language", language="en", next="/shown").headers["location"] == "/shown"
+    assert accounts.by_id(running.db, who.id).language == "en"
+
+
+def test_another_site_cannot_switch_the_language(running: Running) -> None:
+    sent = {"Sec-Fetch-Site": "cross-site", "Accept": "text/html"}
+    answer = running.anonymous().post("/language", data={"language": "en"}, headers=sent)
+    assert answer.status_code == 403
+    assert "set-cookie" not in answer.headers
+
+
 def test_the_language_of_the_account_comes_first(running: Running) -> None:
     client = show(
         running, lambda request: render.message(request, 200, _("登录"), "x", visitor=visitor(language="en"))
@@ -109,23 +128,31 @@ def test_what_a_browser_likes_best_is_taken(header: str, language: str) -> None:
     assert preferred(header, "default") == language
 
 
+@pytest.fixture
+def ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A navigation whose first two pages a test has, and the third nobody."""
+    entries = [("/shown", Action.FLAGS_VIEW), ("/other", Action.AUDIT_VIEW), ("/nowhere", Action.FLAGS_VIEW)]
+    monkeypatch.setattr(render, "NAVIGATION", [render.Entry(path, _("登录"), action) for path, action in entries])
+
+
+@pytest.mark.usefixtures("ways")
 def test_a_visitor_sees_the_ways_that_exist_and_that_the_rights_allow(running: Running) -> None:
-    running.app.add_api_route("/queue", lambda: "", methods=["GET"])
-    running.app.add_api_route("/audit", lambda: "", methods=["GET"])
-    who = visitor(Action.FLAGS_VIEW, Action.REPORTS_SIGN)
-    words = Page(
-        show(running, lambda request: render.message(request, 200, "x", "y", visitor=who)).get("/shown").text
-    )
-    links = [attributes.get("href") for tag, attributes in words.tags if tag == "a"]
-    assert "/queue" in links
-    assert "/audit" not in links  # no right
-    assert "监测员甲" in words.words
+    running.app.add_api_route("/other", lambda: "", methods=["GET"])
+
+    def links(*actions: Action) -> list[str | None]:
+        who = visitor(*actions)
+        client = show(running, lambda request: render.message(request, 200, "x", "y", visitor=who))
+        tags = Page(client.get("/shown").text).tags
+        return [attributes.get("href") for tag, attributes in tags if tag == "a"]
+
+    assert links(Action.FLAGS_VIEW, Action.REPORTS_SIGN) == ["#main", "/", "/shown", "/profile"]
 
 
+@pytest.mark.usefixtures("ways")
 def test_where_one_is_is_marked_in_the_navigation(running: Running) -> None:
     who = visitor(Action.FLAGS_VIEW)
-    client = show(running, lambda request: render.message(request, 200, "x", "y", visitor=who), "/queue")
-    assert '<a href="/queue" aria-current="page">' in client.get("/queue").text
+    client = show(running, lambda request: render.message(request, 200, "x", "y", visitor=who))
+    assert '<a href="/shown" aria-current="page">' in client.get("/shown").text
 
 
 def test_somebody_not_signed_in_sees_the_way_to_sign_in_only(running: Running) -> None:
