@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime, tzinfo
 from time import perf_counter
 
 import numpy as np
+from numpy.typing import NDArray
 
 from thresholds.aggregate import Areas, by_area
 from thresholds.catalogue import Classified, Measure
@@ -44,6 +45,8 @@ class Detection:
     failed: dict[str, str] = field(default_factory=dict)
     """rule id -> error; the other rules went on"""
     seconds: dict[str, float] = field(default_factory=dict)
+    status: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
+    """of each observation, what the gate said (thresholds.quality.Status)"""
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -80,6 +83,7 @@ def detect(
     if not len(panel):
         return result
     seen = prepare(panel, policy, result)
+    result.status = seen.gated.status
     if since is not None:
         seen.restrict(since)
     with result.stage("rules"):

@@ -27,6 +27,7 @@ from thresholds.conditions import Change, Condition, Score
 from thresholds.conditions_recorded import Recorded
 from thresholds.conditions_tree import All, Any_, Breadth, Lasting
 from thresholds.kernels.beside import role_of
+from thresholds.kernels.calm import scan_cells
 from thresholds.kernels.jit import compiled, over_series
 from thresholds.model import BoolArray, FloatArray, IntArray, SeriesKey
 from thresholds.panel import DAY, Panel
@@ -97,12 +98,15 @@ class Watch:
     """What the rules of a policy ask of each series.
 
     table   one column per (days, readings) that some rule asks about; of a class one row with the least log change
+    near    of these what is asked of the quotes of a point; `wide` of their mean over an area
     """
 
     policy: Policy
     spans: list[tuple[int, int]] = field(init=False)
     known: dict[tuple[str, ...], int] = field(init=False, default_factory=dict)
     table: list[list[float]] = field(init=False, default_factory=list)
+    near: list[list[float]] = field(init=False, default_factory=list)
+    wide: list[list[float]] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         self.rules: list[tuple[Rule, str, list[Ask] | None]] = [
@@ -122,7 +126,8 @@ class Watch:
         if one.measure is not Measure.PRICE:
             return -1
         doubts = {(days, readings): change for days, readings, change in DOUBTS}
-        bar = [doubts.get(span, math.inf) for span in self.spans]
+        near = [doubts.get(span, math.inf) for span in self.spans]
+        wide = [math.inf] * len(self.spans)
         for rule, domain, found in self.rules:
             wanted, unwanted = set(rule.classes), set(rule.without_classes)
             chain = set(one.chain)
@@ -130,10 +135,13 @@ class Watch:
                 continue
             if found is None:
                 return -1
+            bar = wide if rule.scope == "area" else near
             for ask in found:
                 place = self.spans.index((ask.days, ask.readings))
                 bar[place] = min(bar[place], ask.least)
-        self.table.append(bar)
+        self.table.append([min(pair) for pair in zip(near, wide, strict=True)])
+        self.near.append(near)
+        self.wide.append(wide)
         return len(self.table) - 1
 
     def rows(self, keys: Sequence[SeriesKey], classified: Sequence[Classified]) -> IntArray:
@@ -164,10 +172,49 @@ class Watch:
         )  # fmt: skip
         return result
 
+    def calm(
+        self, panel: Panel, rows: IntArray, since: IntArray, status: NDArray[np.uint8], cells: Cells
+    ) -> BoolArray:
+        """bool[n_cells]: areas in which nothing from `since` on can mean anything, where a closer look shows it.
+
+        Unlike `quiet` this follows the means of areas: not every move of a point moves them, and points may fall out
+        and come back. `panel` holds whole series, `since` is the same for all series of an item.
+
+        status  uint8[n], what the gate said of the readings before `since` (thresholds.quality.Status)
+        """
+        lead = rows[cells.members[cells.bounds[:-1]]]
+        near, wide = (np.exp(np.array(table or [[0.0] * len(self.spans)]))[lead] for table in (self.near, self.wide))
+        days, readings = (np.array(column, np.int64) for column in zip(*self.spans, strict=True))
+        result = np.zeros(len(lead), np.bool_)
+        over_series(
+            cells.bounds,
+            lambda a, b: scan_cells(
+                panel.start, panel.time, panel.day, panel.value, panel.mark, status, since, cells.bounds,
+                cells.members, near, wide, days, readings, STUCK_DAYS_FRESH, result, a, b,
+            ),
+        )  # fmt: skip
+        result[lead < 0] = False
+        return result
+
     @property
     def reach(self) -> int:
         """Days before a reading that are looked at."""
         return max(STUCK_DAYS_FRESH, *(d for d, _ in self.spans)) + 2
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Series by (item, spec, unit, channel, area): `members` int64, those of cell c at bounds[c]:bounds[c + 1]."""
+
+    bounds: IntArray
+    members: IntArray
+
+    @classmethod
+    def of(cls, cell: IntArray) -> Cells:
+        """From the number of the cell of each series."""
+        order = np.argsort(cell, kind="stable")
+        begins = np.flatnonzero(np.append(True, np.diff(cell[order]) != 0)) if len(cell) else np.empty(0, np.int64)
+        return cls(np.append(begins, len(cell)).astype(np.int64), order.astype(np.int64))
 
 
 def quiet_items(keys: Sequence[SeriesKey], series_quiet: BoolArray) -> dict[str, bool]:

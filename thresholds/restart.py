@@ -1,44 +1,56 @@
 """From when on an item must be evaluated again, so that what its newest readings change is found exactly.
 
-What a rule finds at a reading never changes afterwards. What changes are flags that are open, and what they hold back
-once they are over. So an item is evaluated from the beginning of the first flag that is not behind it; its flags from
-before then are kept as they are (tests/thresholds/test_restart.py compares).
+What a rule finds at a reading never changes afterwards. What changes are flags that are open, what they hold back
+once they are over, and the proposal to end what they began. So an item is evaluated from the beginning of the first
+flag that is not behind it; its flags from before then stay as they are (tests/thresholds/test_restart.py compares).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
+from thresholds.exit_rules import awaits_exit, concerned, exit_rules
 from thresholds.model import Flag, Kind
+from thresholds.plan import Policy
+
+BEGINNING = -(2**62)
 
 
-def restart(flags: Iterable[Flag], news: int) -> int:
+def restart(flags: Sequence[Flag], news: int, policy: Policy) -> int:
     """The time, in seconds, from which on an item is to be evaluated (`since` of thresholds.detect).
 
     flags  of kinds move and data of the item, as they were evaluated before its news; news is the first second of
-           which something is new
+           which something is new, a few days ago at most
+
+    A flag whose end may be proposed is judged by all that rules found: then it is the beginning of time.
     """
     known = [f for f in flags if f.kind is not Kind.SILENCE]
-    since = min((seconds for f in known if (seconds := begun(f)) < news and open_at(f, news)), default=news)
+    unsettled = [f for f in known if may_change(f, news, policy)]
+    rules = exit_rules(policy)
+    if any(concerned(f, rules) for f in unsettled):
+        return BEGINNING
+    since = min(news, min((begun(f) for f in unsettled), default=news))
     while True:  # nothing may be open at the beginning, nor hold anything back
-        earlier = [begun(f) for f in known if begun(f) < since and holds_until(f) >= since]
+        earlier = [begun(f) for f in known if begun(f) < since <= holds_until(f)]
         if not earlier:
             return since
         since = min(earlier)
+
+
+def may_change(flag: Flag, news: int, policy: Policy) -> bool:
+    """Whether the flag is open, or what is new from `news` (seconds) on may change how it ended."""
+    if flag.end is None or int(flag.end.timestamp()) >= news or awaits_exit(flag, policy):
+        return True
+    return flag.exit is not None and int(flag.exit.at.timestamp()) >= news
 
 
 def begun(flag: Flag) -> int:
     return int(flag.first_flagged.timestamp())
 
 
-def open_at(flag: Flag, time: int) -> bool:
-    """Whether the flag is open, or what is new at `time` may change when it ended."""
-    return flag.end is None or int(flag.end.timestamp()) >= time
-
-
 def holds_until(flag: Flag) -> int:
-    """Until when a flag that was over at some time shut others out: through its end, and a cleared move for as long
-    again as it had been held (thresholds.episodes)."""
+    """Until when a flag shut others out: through its end, and a cleared move for as long again as it had been held
+    (thresholds.episodes)."""
     if flag.end is None:
         return 2**62
     end = int(flag.end.timestamp())

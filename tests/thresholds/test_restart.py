@@ -30,7 +30,7 @@ def day_by_day(whole: Panel, policy: Policy, days: range, items: tuple[str, ...]
         panel = whole.until(at(day) + timedelta(hours=23))
         now = found(panel, policy, silence=False).flags
         news = int(at(day).timestamp())
-        begin = {item: restart([f for f in before if f.item == item], news) for item in items}
+        begin = {item: restart([f for f in before if f.item == item], news, policy) for item in items}
         since = np.array([begin[key.item] for key in panel.keys], np.int64)
         anew = detect(panel, policy, at(day), silence=False, since=since)
         assert not anew.failed
@@ -83,15 +83,15 @@ def test_an_open_flag_is_evaluated_from_its_beginning_and_what_it_holds_back_wit
     assert end is not None
     over = int(end.timestamp())
     held = over + (over - int(flag.last_hit.timestamp()))
-    assert [restart(flags, t) for t in (over - 5, over, held, held + 1)] == [began, began, began, held + 1]
+    assert [restart(flags, t, policy) for t in (over - 5, over, held, held + 1)] == [began, began, began, held + 1]
     opened = replace(flag, end=None, end_reason="")
-    assert restart([opened], held + 10**7) == began
+    assert restart([opened], held + 10**7, policy) == began
     merged = replace(flag, end_reason="merged")
-    assert [restart([merged], t) for t in (over, over + 1)] == [began, over + 1]
-    assert restart([replace(opened, kind=Kind.SILENCE)], held) == held
+    assert [restart([merged], t, policy) for t in (over, over + 1)] == [began, over + 1]
+    assert restart([replace(opened, kind=Kind.SILENCE)], held, policy) == held
     earlier = replace(flag, first_flagged=at(2), last_hit=at(2), end=at(15))  # it held back until day 28
     later = replace(opened, first_flagged=at(25))
-    assert restart([earlier, later], int(at(60).timestamp())) == int(at(2).timestamp())
+    assert restart([earlier, later], int(at(60).timestamp()), policy) == int(at(2).timestamp())
 
 
 def asked(view: View, rows: np.ndarray) -> View:
