@@ -27,6 +27,7 @@ from thresholds.units import factor
 from thresholds.view import RATIOS, View
 
 if TYPE_CHECKING:
+    from thresholds.catalogue import Classified
     from thresholds.kernels.robust import RobustScores
 
 Truth = NDArray[np.int8]
@@ -92,6 +93,10 @@ class Condition(Settings, ABC):
 
     def children(self) -> tuple[Condition, ...]:
         return ()
+
+    def meant_for(self, series: Classified) -> bool:
+        """Whether it can say anything of a series; where it cannot, a rule that is made of it is not in force."""
+        return True
 
     def needs(self) -> frozenset[str]:
         """Folded names of items that must be evaluated together for this condition; empty for all but ratios."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, cast
 import numpy as np
 from pydantic import Field
 
-from thresholds.catalogue import Measure
+from thresholds.catalogue import Classified, Measure
 from thresholds.conditions import Comparison, Condition, Measured, Truth, compare, condition, sign, texts
 from thresholds.model import BoolArray, Direction, FloatArray, IntArray
 from thresholds.view import View
@@ -51,6 +51,9 @@ class Surge(Condition):
     """periods to each side of the date in earlier years"""
     baseline: int = Field(default=12, ge=7, le=60)
     """newest periods looked at, at most, leaving out the last two"""
+
+    def meant_for(self, series: Classified) -> bool:
+        return series.measure is Measure.COUNT
 
     def bounds(self, view: View) -> CountBounds:
         key = ("count_bounds", self.alpha, self.years, self.neighbours, self.baseline)

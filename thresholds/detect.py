@@ -224,6 +224,7 @@ def in_force(rule: Rule, pack: Pack, view: View, zone: tzinfo) -> BoolArray:
     applies = view.of_classes(rule.classes, rule.without_classes)
     if pack.domain != "any":
         applies &= view.series_where(lambda c: c.domain == pack.domain)
+    applies &= view.series_where(rule.when.meant_for)
     if not applies.any():
         return applies[:0]
     valid: BoolArray = applies[view.here(view.panel.series)]

@@ -26,7 +26,8 @@ GRADE = 1e6
 LEVEL = 1e5
 """What a level of the source's own scheme adds: above any strength, and ten of them are below a grade."""
 FURTHER = 1.3
-"""A move so many times as strong as all before it in an open episode is news: it gets an episode of its own."""
+"""A move so many times as strong as all before it in an open episode is news: it gets an episode of its own. So does
+a leap that leads its series further than where it was told about."""
 NO_TIME = np.int64(NEVER)
 
 
@@ -39,6 +40,9 @@ class Hits:
     time   int64, seconds; `until` the time at which the hold has passed (NEVER: not within the data)
     opens  bool, whether the hit may open an episode (else it only carries one on: hysteresis)
     score  float64, strength, comparable within a key
+    series int64, number of the series, in an order that does not depend on the panel's
+    level  float64, the value, its sign turned for falls: the greater, the further
+    leap   bool, whether it came there at one step that is far from usual
     """
 
     key: IntArray
@@ -48,6 +52,9 @@ class Hits:
     until: IntArray
     opens: BoolArray
     score: FloatArray
+    series: IntArray
+    level: FloatArray
+    leap: BoolArray
 
     def __len__(self) -> int:
         return len(self.key)
@@ -76,7 +83,8 @@ def episodes(hits: Hits, total_areas: int) -> Episodes:
     area, first, last = np.zeros(n, np.int32), np.zeros(n, np.int64), np.zeros(n, np.int64)
     end, how, member = np.full(n, NEVER, np.int64), np.zeros(n, np.int8), np.full(n, -1, np.int64)
     count = scan_episodes(
-        hits.key, hits.area, hits.n_areas, hits.time, hits.until, hits.opens, hits.score, total_areas,
+        hits.key, hits.area, hits.n_areas, hits.time, hits.until, hits.opens, hits.score,
+        hits.series, hits.level, hits.leap, total_areas,
         area, first, last, end, how, member,
     )  # fmt: skip
     return Episodes(area[:count], first[:count], last[:count], end[:count], how[:count], member)
@@ -91,6 +99,9 @@ def scan_episodes(
     until: IntArray,
     opens: BoolArray,
     score: FloatArray,
+    series: IntArray,
+    level: FloatArray,
+    leap: BoolArray,
     total_areas: int,
     out_area: NDArray[np.int32],
     first: IntArray,
@@ -105,6 +116,8 @@ def scan_episodes(
     hold = np.zeros(slots, np.int64)  # when it will have passed
     quiet = np.full(slots, -NO_TIME)  # until when the area is held back after an end
     peak = np.zeros(slots)  # strongest opening hit of the running or the last episode
+    leader = np.zeros(slots, np.int64)  # series of the strongest hit at the time when the episode began
+    told = np.zeros(slots)  # its level then
     count = 0
     n = len(key)
     a = 0
@@ -128,7 +141,10 @@ def scan_episodes(
             count += 1
         for i in range(a, b):  # before any hit of this time is taken: their order does not matter
             k = city if running[city] >= 0 else area[i]
-            if running[k] >= 0 and opens[i] and further(score[i], peak[k]):
+            if running[k] < 0 or not opens[i]:
+                continue
+            beyond = leap[i] and series[i] == leader[k] and level[i] > told[k] and time[first[running[k]]] < now
+            if further(score[i], peak[k]) or (beyond and score[i] // LEVEL == peak[k] // LEVEL):
                 end[running[k]], how[running[k]] = now, 3
                 running[k], hold[k], peak[k] = count, 0, 0.0
                 out_area[count], first[count] = -1 if k == city else area[i], i
@@ -146,6 +162,9 @@ def scan_episodes(
             last[running[k]] = now
             hold[k] = max(hold[k], until[i])
             if opens[i]:
+                begins = time[first[running[k]]] == now
+                if begins and (score[i] > peak[k] or (score[i] == peak[k] and series[i] < leader[k])):
+                    leader[k], told[k] = series[i], level[i]
                 peak[k] = max(peak[k], score[i])
         a = b
     close(NO_TIME, running, hold, quiet, last, end, how)

@@ -14,6 +14,7 @@ from thresholds.conditions import Measured
 from thresholds.episodes import GRADE, LEVEL, NEVER, Episodes, Hits
 from thresholds.evidence import Members, members_of, points_behind
 from thresholds.evidence import utc as utc  # flags of all kinds take it from here
+from thresholds.fresh import leaps, takes_back
 from thresholds.kernels.jit import compiled
 from thresholds.model import (
     NO_GRADE,
@@ -68,6 +69,7 @@ def hits_of(rule: Rule, pack: Pack, view: View, valid: BoolArray) -> list[RuleHi
         base = rule.when.compared(view, at)
         if rule.rank_from_score:  # what every Spring Festival brings is not unusual, however large beside other weeks
             opens &= ~alike_last_year(view, at, base)
+            opens[opens] = ~takes_back(view, at[opens], None if base is None else base[opens])
         behind = rule.when.measure(view, at, direction), rule.when.since(view, at, direction)
         found.append(RuleHits(rule, pack, direction, view, at, opens, *behind, base))
     return found
@@ -177,9 +179,23 @@ def holds_of(one: RuleHits, series: NDArray[np.int32], base: NDArray[np.int32], 
     return np.maximum(one.rule.hold_days, np.where(numeric & one.opens, stable, 0))
 
 
+def numbered(found: Sequence[RuleHits]) -> dict[int, IntArray]:
+    """int64[n_series] by the id of each panel: numbers of the series with hits, no two alike. In order of their keys,
+    so that they do not depend on the order of the panel."""
+    numbers: dict[int, IntArray] = {}
+    panels = {id(one.view.panel): one.view.panel for one in found}
+    for place, (name, panel) in enumerate(panels.items()):
+        hit = np.unique(np.concatenate([one.view.panel.series[one.at] for one in found if one.view.panel is panel]))
+        ordered = [s for _, _, s in sorted((panel.keys[s], panel.areas[s], s) for s in hit.tolist())]
+        numbers[name] = np.zeros(panel.n_series, np.int64)
+        numbers[name][ordered] = np.arange(len(ordered)) * len(panels) + place
+    return numbers
+
+
 def collect(found: Sequence[RuleHits], names: Names, policy: Policy) -> Collected:
     """Bring the hits of all rules into the order of (item and direction, time, area)."""
     parts = []
+    numbers = numbered(found)
     for number, one in enumerate(found):
         panel = one.view.panel
         item, area = names.columns(panel)
@@ -197,6 +213,9 @@ def collect(found: Sequence[RuleHits], names: Names, policy: Policy) -> Collecte
                 one.opens,
                 # a higher grade, and a higher level of the source, is stronger than any move within a lower one
                 times + GRADE * one.rule.rank + LEVEL * one.rule.level,
+                numbers[id(panel)][series],
+                panel.value[one.at] * (-1 if one.direction is Direction.DOWN else 1),
+                leaps(one.view, one.at, one.compared if one.rule.rank_from_score else None),
                 base,
                 np.full(len(one.at), number, np.int32),
                 np.arange(len(one.at), dtype=np.int64),
@@ -204,8 +223,8 @@ def collect(found: Sequence[RuleHits], names: Names, policy: Policy) -> Collecte
         )
     columns = [np.concatenate(c) for c in zip(*parts, strict=True)]
     order = np.lexsort((columns[1], columns[3], columns[0]))
-    key, area, n_areas, time, until, opens, strength, base, source, row = (c[order] for c in columns)
-    return Collected(Hits(key, area, n_areas, time, until, opens, strength), base, source, row)
+    *hits, base, source, row = (c[order] for c in columns)
+    return Collected(Hits(*hits), base, source, row)
 
 
 @dataclass(frozen=True)

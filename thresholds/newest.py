@@ -133,6 +133,8 @@ class Watch:
             chain = set(one.chain)
             if domain not in ("any", one.domain) or (wanted and not wanted & chain) or unwanted & chain:
                 continue
+            if not rule.when.meant_for(one):
+                continue
             if found is None:
                 return -1
             bar = wide if rule.scope == "area" else near
