@@ -12,6 +12,7 @@ from playwright.sync_api import Page
 AXE = Path(__file__).parents[2] / "monitor" / "web" / "assets" / "node_modules" / "axe-core" / "axe.min.js"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 SMALLEST_TARGET = 24
+HEAVIEST = 300_000
 NARROW = {"width": 360, "height": 740}
 
 
@@ -80,6 +81,15 @@ def focus_order(page: Page, presses: int) -> list[str]:
     return found
 
 
+def weight(page: Page) -> int:
+    """Bytes that came over the line for the page and all it loaded by itself, headers aside."""
+    total: int = page.evaluate(
+        """() => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+            .reduce((sum, one) => sum + one.encodedBodySize, 0)"""
+    )
+    return total
+
+
 def picture(page: Page, name: str) -> None:
     """A picture of the whole page in the folder $BROWSER_PICTURES, where that is set."""
     folder = os.environ.get("BROWSER_PICTURES")
@@ -90,6 +100,7 @@ def picture(page: Page, name: str) -> None:
 
 def good(page: Page, name: str = "") -> None:
     """All of it, with pictures wide and narrow."""
+    assert 0 < weight(page) < HEAVIEST, f"{page.url} weighs {weight(page)} bytes"
     axe(page)
     at_360(page)
     if name:

@@ -220,6 +220,18 @@ def test_built_files_are_kept_by_browsers_for_good_and_others_are_asked_for_agai
     assert f'<link rel="stylesheet" href="{address}">' in show(running, hello).get("/shown").text
 
 
+def test_built_files_are_sent_compressed_to_browsers_that_can_read_that(running: Running) -> None:
+    address = assets.url("console.css")
+    packed = running.anonymous().get(address)
+    plain = running.anonymous().get(address, headers={"Accept-Encoding": "identity"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.headers["content-type"].startswith("text/css")
+    assert "content-encoding" not in plain.headers
+    assert packed.text == plain.text
+    assert int(packed.headers["content-length"]) < int(plain.headers["content-length"]) / 2
+    assert packed.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+
+
 def test_a_script_that_has_no_source_is_an_error_not_a_page_without_it() -> None:
     assert assets.manifest(), "the assets are not built: make assets"
     with pytest.raises(LookupError, match="make assets"):

@@ -1,8 +1,9 @@
 // Builds every script and style sheet of this folder into ../static/dist, with a name that changes with the content,
 // and manifest.json, which says what became of which. tools/assets.py calls it; nothing else needs Node.
 import { build } from "esbuild";
-import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -37,5 +38,9 @@ for (const [file, facts] of Object.entries(made.metafile.outputs)) {
 }
 const sorted = Object.fromEntries(Object.entries(manifest).sort());
 await writeFile(join(fresh, "manifest.json"), `${JSON.stringify(sorted, null, 1)}\n`);
+for (const name of await readdir(fresh)) {
+  if (name === "manifest.json") continue;
+  await writeFile(join(fresh, `${name}.gz`), gzipSync(await readFile(join(fresh, name)), { level: 9 }));
+}
 await rm(target, { recursive: true, force: true });
 await rename(fresh, target);

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import logging
+import mimetypes
 from functools import cache, lru_cache
 from os import stat_result
 from pathlib import Path
 from typing import Any
 
+from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
@@ -55,13 +57,23 @@ def say_plain() -> None:
 
 
 class Static(StaticFiles):
-    """Files of this package: what was built is kept by browsers for good, the rest is asked for again."""
+    """Files of this package: what was built is sent compressed and kept by browsers for good, the rest is asked for
+    again. (Pages are not compressed: with secrets and what visitors wrote in one answer, its length would tell.)"""
 
     def __init__(self) -> None:
         super().__init__(directory=STATIC)
 
     def file_response(self, full_path: Any, stat_result: stat_result, scope: Any, status_code: int = 200) -> Response:
-        answer = super().file_response(full_path, stat_result, scope, status_code)
-        hashed = Path(full_path).parent.name == BUILT and Path(full_path).suffix != ".json"
-        answer.headers["Cache-Control"] = A_YEAR if hashed else ASK_AGAIN
+        path = Path(full_path)
+        built = path.parent.name == BUILT and path.suffix != ".json"
+        packed = path.with_name(path.name + ".gz")
+        if built and "gzip" in Headers(scope=scope).get("accept-encoding", "") and packed.exists():
+            answer = super().file_response(packed, packed.stat(), scope, status_code)
+            answer.headers["Content-Encoding"] = "gzip"
+            answer.headers["Content-Type"] = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        else:
+            answer = super().file_response(full_path, stat_result, scope, status_code)
+        if built:
+            answer.headers["Vary"] = "Accept-Encoding"
+        answer.headers["Cache-Control"] = A_YEAR if built else ASK_AGAIN
         return answer
