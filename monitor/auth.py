@@ -1,8 +1,8 @@
-"""Who calls the API: bearer tokens and what they may do.
+"""Who calls the API: bearer tokens, or people who are signed in, and what they may do.
 
 A token is shown once when it is made (`monitor tokens create`) and kept only as a hash, so that looking it up is
-a comparison of hashes by the database's index: how long that takes says nothing about any stored token. People with
-accounts come with the console; until then the caller is the token and the log names it.
+a comparison of hashes by the database's index: how long that takes says nothing about any stored token. A person
+calls with the cookie of a session and may do by the API what he or she may do in the console.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+
+from monitor.rights import EVERYWHERE, Action, Areas, Reach, Visitor
 
 
 class Scope(StrEnum):
@@ -36,23 +38,41 @@ SCOPES: dict[Scope, str] = {
 """Every scope and what it allows, in the words shown to people."""
 
 
+ACTIONS: dict[Scope, tuple[Action, ...]] = {
+    Scope.OBSERVATIONS_WRITE: (Action.OBSERVATIONS_REPORT,),
+    Scope.OBSERVATIONS_READ: (Action.OBSERVATIONS_VIEW,),
+    Scope.FLAGS_READ: (Action.FLAGS_VIEW,),
+    Scope.FLAGS_REVIEW: (Action.FLAGS_REVIEW,),
+    Scope.ALERTS_ACK: (Action.FLAGS_REVIEW,),
+    Scope.RECORDS_WRITE: (Action.RECORDS_DECIDE, Action.RECORDS_OBSERVE),
+    Scope.METRICS_READ: (Action.HEALTH_VIEW,),
+}
+"""What a person must be allowed to do for what a token needs a scope for; one of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The caller, once known."""
+    """The caller, once known: a token with its areas, or a person (`visitor`)."""
 
     token_id: int
     name: str
     scopes: frozenset[str]
+    areas: Areas = EVERYWHERE
+    visitor: Visitor | None = None
 
     @property
     def actor(self) -> str:
         """How logs, reviews and acknowledgements name the caller."""
-        return f"token:{self.name}"
+        return f"token:{self.name}" if self.visitor is None else self.visitor.actor
 
     @property
     def source(self) -> str:
         """How batches of observations name the caller."""
-        return f"push:{self.name}"
+        return f"push:{self.name}" if self.visitor is None else self.visitor.actor
+
+    def reach(self, action: Action) -> Reach:
+        """What the caller may touch by `action`."""
+        return Reach(self.areas) if self.visitor is None else self.visitor.reach(action)
 
 
 BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/=-]{1,512})", re.IGNORECASE)

@@ -112,6 +112,9 @@ def add_tokens(parser: argparse.ArgumentParser) -> None:
     create = actions.add_parser("create", help="make a token; it is shown once")
     create.add_argument("name", help="what uses it; names the source of what is pushed with it")
     create.add_argument("--scope", action="append", required=True, dest="scopes", help="may be given several times")
+    create.add_argument(
+        "--area", action="append", dest="areas", help="for this area only; repeatable (default: everywhere)"
+    )
     create.add_argument("--days", type=from_1_to(36_500), help="days until it expires (default: never)")
     actions.add_parser("list", help="all tokens, without the tokens themselves")
     revoke = actions.add_parser("revoke", help="make a token useless")

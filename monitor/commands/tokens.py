@@ -20,7 +20,7 @@ def main(options: argparse.Namespace) -> int:
         try:
             if options.action == "create":
                 expires = now + timedelta(days=options.days) if options.days is not None else None
-                print(tokens.create(db, options.name, scopes_of(options.scopes), now, expires).secret)
+                print(tokens.create(db, options.name, scopes_of(options.scopes), now, expires, options.areas).secret)
                 print("It is shown this once: put it where its user finds it.", file=sys.stderr)
             elif options.action == "revoke":
                 if not tokens.revoke(db, options.name, now):
@@ -38,9 +38,9 @@ def shown(one: tokens.TokenInfo, now: datetime, zone: ZoneInfo) -> str:
     """One line: name, state, scopes, days."""
     state = "revoked" if one.revoked_at else "valid" if one.works(now) else "expired"
     until = f", until {one.expires_at.astimezone(zone):%Y-%m-%d}" if one.expires_at else ""
-    return (
-        f"{one.name}\t{state}\t{' '.join(sorted(one.scopes))}\tmade {one.created_at.astimezone(zone):%Y-%m-%d}{until}"
-    )
+    areas = "" if one.areas is None else f"\tin {', '.join(sorted(one.areas))}"
+    made = f"{one.created_at.astimezone(zone):%Y-%m-%d}"
+    return f"{one.name}\t{state}\t{' '.join(sorted(one.scopes))}\tmade {made}{until}{areas}"
 
 
 def scopes_of(given: list[str]) -> list[str]:

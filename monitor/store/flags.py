@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, RowMapping, Select, func, insert, select, tuple_, update
 
+from monitor.rights import ALL, Reach
 from monitor.schema import flag as flag_table
 from monitor.schema import flag_log as log_table
 from monitor.schema import flag_past
@@ -263,6 +264,7 @@ class FlagFilter:
     rule: str | None = None
     since: datetime | None = None  # first flagged then or later
     until: datetime | None = None  # first flagged before
+    reach: Reach = ALL  # what the reader may see
 
 
 def get_flag(db: Database, flag_id: str) -> FlagRecord | None:
@@ -299,6 +301,7 @@ def _wanted(query: Select[Any], wanted: FlagFilter) -> Select[Any]:
         value = getattr(wanted, column)
         if value is not None:
             query = query.where(c[column] == storable(str(value)))
+    query = query.where(wanted.reach.where(c.area, c.point))
     if wanted.min_rank is not None:
         query = query.where(c.grade_rank >= wanted.min_rank)
     if wanted.since is not None:

@@ -14,6 +14,7 @@ import numpy as np
 from sqlalchemy import Connection, RowMapping, Select, bindparam, func, insert, select, tuple_, update
 
 from collectors.base import StoredCounts
+from monitor.rights import ALL, Reach
 from monitor.schema import batch as batch_table
 from monitor.schema import observation, observation_mark, observation_note, series, series_past
 from monitor.store import sources
@@ -245,10 +246,13 @@ def list_series(
     source: str | None = None,
     limit: int = 100,
     after: int | None = None,
+    reach: Reach = ALL,
 ) -> list[SeriesRecord]:
-    """Series by id, filtered by what is given. `after` is the id of the last one of the page before."""
+    """Series by id, filtered by what is given, of those that the reader may see. `after` is the id of the last one
+    of the page before."""
     query = (
         _filtered(select(series), item=item, unit=unit, point=point, area=area, source=source)
+        .where(reach.where(series.c.area, series.c.point))
         .order_by(series.c.id)
         .limit(limit)
     )
@@ -272,14 +276,17 @@ def list_observations(
     every_revision: bool = False,
     limit: int = 1_000,
     after: tuple[int, int, int] | None = None,
+    reach: Reach = ALL,
 ) -> list[ObservationRecord]:
-    """Observations by (series, time, revision), the newest revision of each unless `every_revision`.
+    """Observations by (series, time, revision), the newest revision of each unless `every_revision`; of those series
+    that the reader may see.
 
     `since` is inclusive, `until` exclusive. `after` is (series id, epoch seconds, revision) of the last one of the
     page before.
     """
     o = observation.c
     query = _filtered(_joined_observations(), item=item, unit=unit, point=point, area=area, source=source)
+    query = query.where(reach.where(series.c.area, series.c.point))
     query = query.order_by(o.series_id, o.at, o.revision).limit(limit)
     if series_id is not None:
         query = query.where(o.series_id == series_id)

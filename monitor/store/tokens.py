@@ -35,6 +35,8 @@ class TokenInfo:
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    areas: frozenset[str] | None = None
+    """None: everywhere"""
 
     def works(self, now: datetime) -> bool:
         """Whether it opens anything at `now`."""
@@ -54,14 +56,22 @@ class TokenExists(Exception):
 
 
 def create(
-    db: Database, name: str, scopes: Collection[str], now: datetime, expires: datetime | None = None
+    db: Database,
+    name: str,
+    scopes: Collection[str],
+    now: datetime,
+    expires: datetime | None = None,
+    areas: Collection[str] | None = None,
 ) -> Created:
-    """Make a token. Raises TokenExists; ValueError for an empty name, no scope or an unknown one."""
+    """Make a token, for some areas only where they are given. Raises TokenExists; ValueError for an empty name or
+    area, no scope or an unknown one."""
     unknown = sorted(set(scopes) - set(Scope))
     if unknown or not scopes:
         raise ValueError(f"unknown scope {', '.join(unknown) or '(none given)'}: use {', '.join(sorted(Scope))}")
     if not name.strip() or not is_storable(name):
         raise ValueError("a token needs a name that says who uses it")
+    if areas is not None and not (areas and all(area.strip() and is_storable(area) for area in areas)):
+        raise ValueError("a token for areas needs their names; leave the areas out for everywhere")
     secret = PREFIX + secrets.token_urlsafe(32)
     row = insert(token).values(
         name=name,
@@ -69,6 +79,7 @@ def create(
         scopes=sorted(str(scope) for scope in scopes),
         created_at=seconds(now),
         expires_at=None if expires is None else seconds(expires),
+        areas=None if areas is None else sorted(set(areas)),
     )
     try:
         with db.begin() as connection:
@@ -114,4 +125,5 @@ def _info(row: RowMapping) -> TokenInfo:
         created_at=moment(row["created_at"]),
         expires_at=moment_or_none(row["expires_at"]),
         revoked_at=moment_or_none(row["revoked_at"]),
+        areas=None if row["areas"] is None else frozenset(row["areas"]),
     )

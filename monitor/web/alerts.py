@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
+from sqlalchemy import select
 
 from monitor.auth import Principal, Scope
+from monitor.rights import Action
+from monitor.schema import flag, notification_flag
 from monitor.store import outbox
 from monitor.web import schemas
+from monitor.web.context import WebContext
 from monitor.web.describe import problems
 from monitor.web.problem import Problem
 from monitor.web.security import Context, require
@@ -26,6 +30,8 @@ AlertId = Annotated[int, Path(ge=1, le=2**63 - 1, description="通知编号")]
     responses=problems("not-found", "invalid"),
 )
 def acknowledge(ctx: Context, principal: Acknowledger, id: AlertId) -> schemas.AlertOut:
+    if not reachable(ctx, principal, id):
+        raise Problem("not-found", f"没有编号为 {id} 的通知")
     done = outbox.acknowledge(ctx.db, id, principal.actor, ctx.now())
     if done is None:
         raise Problem("not-found", f"没有编号为 {id} 的通知")
@@ -37,3 +43,14 @@ def acknowledge(ctx: Context, principal: Acknowledger, id: AlertId) -> schemas.A
         acknowledged_by=done.by,
         first=done.first,
     )
+
+
+def reachable(ctx: WebContext, principal: Principal, id: int) -> bool:
+    """Whether all flags that a message tells of are for this caller."""
+    reach = principal.reach(Action.FLAGS_REVIEW)
+    if reach.areas.everywhere:
+        return True
+    told = select(flag.c.area, flag.c.point).join(notification_flag, notification_flag.c.flag_id == flag.c.id)
+    with ctx.db.connect() as connection:
+        rows = connection.execute(told.where(notification_flag.c.notification_id == id)).all()
+    return bool(rows) and all(reach.covers(row.area, row.point) for row in rows)

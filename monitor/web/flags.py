@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Response
 
 from monitor.auth import Principal, Scope
 from monitor.flag_facts import flag_facts, flag_fields
+from monitor.rights import Action
 from monitor.store import flags as store
 from monitor.store.demo import demo_places
 from monitor.web import schemas
@@ -52,7 +53,7 @@ def page_answer(found: list[store.FlagRecord], limit: int, ctx: WebContext) -> s
 )
 def list_flags(
     ctx: Context,
-    _principal: Reader,
+    principal: Reader,
     state: Annotated[list[FlagState], Query(max_length=4, description="可写多个")] = [],  # noqa: B006
     kind: Annotated[list[FlagKind], Query(max_length=3, description="可写多个")] = [],  # noqa: B006
     item: NameFilter = None,
@@ -77,16 +78,15 @@ def list_flags(
         rule=rule,
         since=since(from_, ctx.zone),
         until=until(to, ctx.zone),
+        reach=principal.reach(Action.FLAGS_VIEW),
     )
     after = decode_cursor(cursor, tuple[int, int, str])
     return page_answer(store.list_flags(ctx.db, wanted, limit + 1, after), limit, ctx)
 
 
 @router.get("/flags/{id}", summary="一条异常提示的全部", responses=problems("not-found", "invalid") | WITH_ETAG)
-def get_flag(ctx: Context, _principal: Reader, id: FlagId, response: Response) -> schemas.FlagDetail:
-    record = store.get_flag(ctx.db, id)
-    if record is None:
-        raise unknown(id)
+def get_flag(ctx: Context, principal: Reader, id: FlagId, response: Response) -> schemas.FlagDetail:
+    record = reachable(ctx, principal, Action.FLAGS_VIEW, id)
     return detail(record, ctx, response)
 
 
@@ -105,6 +105,7 @@ def review(
     if_match: Annotated[str | None, Header(max_length=100, description='GET 得到的 ETag，例如 "1"')] = None,
 ) -> schemas.FlagDetail:
     expected = expected_revision(if_match, body.revision)
+    reachable(ctx, principal, Action.FLAGS_REVIEW, id)
     try:
         record = store.review(ctx.db, id, body.verdict, body.note, principal.actor, ctx.now(), expected)
     except store.FlagNotFound:
@@ -122,11 +123,20 @@ def review(
     responses=problems("not-found", "invalid") | WITH_ETAG,
 )
 def acknowledge(ctx: Context, principal: Reviewer, id: FlagId, response: Response) -> schemas.FlagDetail:
+    reachable(ctx, principal, Action.FLAGS_REVIEW, id)
     try:
         record = store.acknowledge(ctx.db, id, principal.actor, ctx.now())
     except store.FlagNotFound:
         raise unknown(id) from None
     return detail(record, ctx, response)
+
+
+def reachable(ctx: WebContext, principal: Principal, action: Action, id: str) -> store.FlagRecord:
+    """The flag. Raises 404 where there is none, and just so where it is not for this caller."""
+    record = store.get_flag(ctx.db, id)
+    if record is None or not principal.reach(action).covers(record.flag.area, record.flag.point):
+        raise unknown(id)
+    return record
 
 
 def unknown(id: str) -> Problem:

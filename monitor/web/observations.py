@@ -8,6 +8,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from monitor.auth import Principal, Scope
+from monitor.rights import Action
 from monitor.store import observations as store
 from monitor.web import schemas
 from monitor.web.describe import HEADERS, problems
@@ -115,7 +116,7 @@ async def push_observations(
 @router.get("/observations", summary="查询观测值", responses=problems("invalid"))
 def list_observations(
     ctx: Context,
-    _principal: Reader,
+    principal: Reader,
     item: NameFilter = None,
     point: NameFilter = None,
     area: NameFilter = None,
@@ -139,6 +140,7 @@ def list_observations(
         every_revision=revisions == "all",
         limit=limit + 1,
         after=decode_cursor(cursor, tuple[int, int, int]),
+        reach=principal.reach(Action.OBSERVATIONS_VIEW),
     )
     rows, more = found[:limit], len(found) > limit
     last = rows[-1] if more else None
@@ -172,7 +174,7 @@ def observation_out(row: store.ObservationRecord, ctx: Context) -> schemas.Obser
 @router.get("/series", summary="查询序列", responses=problems("invalid"))
 def list_series(
     ctx: Context,
-    _principal: Reader,
+    principal: Reader,
     item: NameFilter = None,
     point: NameFilter = None,
     area: NameFilter = None,
@@ -182,7 +184,14 @@ def list_series(
 ) -> schemas.SeriesPage:
     after = decode_cursor(cursor, tuple[int])
     found = store.list_series(
-        ctx.db, item=item, point=point, area=area, unit=unit, limit=limit + 1, after=after[0] if after else None
+        ctx.db,
+        item=item,
+        point=point,
+        area=area,
+        unit=unit,
+        limit=limit + 1,
+        after=after[0] if after else None,
+        reach=principal.reach(Action.OBSERVATIONS_VIEW),
     )
     rows, more = found[:limit], len(found) > limit
     return schemas.SeriesPage(

@@ -8,11 +8,12 @@ from fastapi import APIRouter, Request, Response, Security
 from fastapi.responses import JSONResponse
 
 from monitor.auth import Scope
+from monitor.rights import Action
 from monitor.store.errors import StoreError
 from monitor.web import schemas
 from monitor.web.describe import HEADERS, problems
 from monitor.web.problem import Problem
-from monitor.web.security import Context, authenticate, demand, open_to, scheme
+from monitor.web.security import Context, authenticate, open_to, require, scheme, signed_in
 
 router = APIRouter(tags=["operations"])
 
@@ -47,7 +48,10 @@ def readyz(request: Request, ctx: Context) -> JSONResponse:
 def may_read_metrics(request: Request, ctx: Context) -> bool:
     """Whether a good token was sent. No token, or one that cannot be checked now, gives the short answer."""
     try:
-        principal = authenticate(ctx, request.headers.get("authorization"))
+        authorization = request.headers.get("authorization")
+        if not authorization and (person := signed_in(request, ctx)) is not None:
+            return person.may(Action.HEALTH_VIEW)
+        principal = authenticate(ctx, authorization)
     except (Problem, StoreError):
         return False
     return Scope.METRICS_READ in principal.scopes
@@ -69,6 +73,6 @@ def may_read_metrics(request: Request, ctx: Context) -> bool:
 )
 def metrics(request: Request, ctx: Context, _in_openapi: Annotated[object, Security(scheme)]) -> Response:
     if not open_to(request, ctx.settings.open_metrics):
-        demand(authenticate(ctx, request.headers.get("authorization")), Scope.METRICS_READ)
+        require(Scope.METRICS_READ)(request, ctx, None)
     content, content_type = ctx.render_metrics()
     return Response(content, media_type=content_type)

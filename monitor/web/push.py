@@ -18,6 +18,7 @@ from starlette.responses import Response
 from collectors.base import StoredCounts
 from collectors.rows import Rows
 from monitor.auth import Principal
+from monitor.rights import Action
 from monitor.store import observations, sources
 from monitor.store.batches import AlreadyAnswered, Answer, Idempotency, find_answer, forget_answers
 from monitor.store.database import Database
@@ -25,6 +26,7 @@ from monitor.store.errors import StoreError
 from monitor.web.context import WebContext
 from monitor.web.problem import MEDIA_TYPE, TITLES, TYPE_PREFIX, Problem
 from monitor.web.push_body import JSON, read_body, unpacked
+from monitor.web.reach_rows import within
 
 KEYS_KEPT = timedelta(hours=48)
 PUSH_THREADS = 8
@@ -178,6 +180,7 @@ class Push:
         plain = unpacked(body, coding, settings.max_body_bytes)
         limits = {"max_rows": settings.max_rows, "max_bytes": settings.max_body_bytes}
         rows = read_body(media_type, plain, self.ctx.zone, **limits)
+        rows = within(self.ctx.db, self.principal.reach(Action.OBSERVATIONS_REPORT), rows)
         with_lines = media_type != JSON
         made: list[Result] = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -9,6 +10,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from pydantic import Field
 
 from monitor.auth import Principal, Scope
+from monitor.rights import Action, Reach
 from monitor.store import records as store
 from monitor.store.text import moment, seconds
 from monitor.web.context import WebContext
@@ -21,7 +23,7 @@ from thresholds.records import Record
 
 router = APIRouter(tags=["records"])
 
-Reader = Annotated[Principal, Depends(require(Scope.FLAGS_READ))]
+Reader = Annotated[Principal, Depends(require(Scope.FLAGS_READ, Action.RECORDS_VIEW))]
 Writer = Annotated[Principal, Depends(require(Scope.RECORDS_WRITE))]
 RecordId = Annotated[Name, Path(description="记录的编号")]
 Moment = Annotated[str, Field(pattern=TIME_PATTERN, description=TIME_FORMS)]
@@ -103,17 +105,18 @@ def shown(one: store.Revision, ctx: WebContext) -> RecordOut:
 )
 def list_records(
     ctx: Context,
-    _principal: Reader,
+    principal: Reader,
     in_force: Annotated[bool, Query(description="只列现在有效的")] = False,
 ) -> RecordsOut:
-    found = store.list_records(ctx.db, at=ctx.now() if in_force else None)
+    reach = principal.reach(Action.RECORDS_VIEW)
+    found = [one for one in store.list_records(ctx.db, at=ctx.now() if in_force else None) if seen(reach, one)]
     return RecordsOut(records=[shown(one, ctx) for one in found])
 
 
 @router.get("/records/{id}", summary="一项记录的各个版本", responses=problems("not-found", "invalid"))
-def get_record(ctx: Context, _principal: Reader, id: RecordId) -> RecordsOut:
+def get_record(ctx: Context, principal: Reader, id: RecordId) -> RecordsOut:
     found = store.revisions(ctx.db, id)
-    if not found:
+    if not found or not seen(principal.reach(Action.RECORDS_VIEW), found[-1]):
         raise unknown(id)
     return RecordsOut(records=[shown(one, ctx) for one in found])
 
@@ -126,6 +129,8 @@ def get_record(ctx: Context, _principal: Reader, id: RecordId) -> RecordsOut:
 )
 def add_record(ctx: Context, principal: Writer, body: RecordIn) -> RecordOut:
     start, end = at("start", body.start, ctx), None if body.end is None else at("end", body.end, ctx)
+    if not may_write(principal, body.kind, body.areas):
+        raise outside(principal)
     scope = (tuple(body.items), tuple(body.classes), tuple(body.areas))
     one = Record(
         "", body.kind, body.measure, body.issuer, body.document, seconds(start), seconds_or_none(end), *scope
@@ -145,6 +150,9 @@ def add_record(ctx: Context, principal: Writer, body: RecordIn) -> RecordOut:
     responses=problems("malformed", "not-found", "invalid"),
 )
 def lift_record(ctx: Context, principal: Writer, id: RecordId, body: LiftIn) -> RecordOut:
+    found = store.revisions(ctx.db, id)
+    if found and not may_write(principal, found[-1].record.kind, found[-1].record.areas):
+        raise unknown(id)
     try:
         made = store.lift(ctx.db, id, at("end", body.end, ctx), body.note, principal.actor, ctx.now())
     except store.RecordNotFound:
@@ -153,6 +161,21 @@ def lift_record(ctx: Context, principal: Writer, id: RecordId, body: LiftIn) -> 
         raise refused(error) from None
     ctx.on_observations()
     return shown(made, ctx)
+
+
+def seen(reach: Reach, one: store.Revision) -> bool:
+    """Whether a record is for this reader: one of its areas is, or it is of the whole city and that is."""
+    return any(area in reach.areas for area in one.record.areas or ("",))
+
+
+def may_write(principal: Principal, kind: str, areas: Collection[str]) -> bool:
+    """Whether the caller may enter or lift such a record: in every one of its areas."""
+    reach = principal.reach(Action.RECORDS_DECIDE if kind == "decision" else Action.RECORDS_OBSERVE)
+    return all(area in reach.areas for area in areas or ("",))
+
+
+def outside(principal: Principal) -> Problem:
+    return Problem("forbidden", f"“{principal.name}”没有在这些区域登记此类记录的权限")
 
 
 def at(name: str, text: str, ctx: WebContext) -> datetime:

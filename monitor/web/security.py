@@ -1,18 +1,22 @@
-"""Who may ask what: bearer tokens with scopes for the API, "from this machine" for the page and the metrics."""
+"""Who may ask what: bearer tokens with scopes, or sessions of people, for the API; "from this machine" for the open
+page and the metrics."""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
+from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from monitor.auth import SCOPES, Principal, Scope, bearer_of
+from monitor.auth import ACTIONS, SCOPES, Principal, Scope, bearer_of
+from monitor.rights import EVERYWHERE, Action, Areas, Visitor
 from monitor.store import tokens
 from monitor.web.context import Openness, WebContext
 from monitor.web.problem import Problem
+from monitor.web.signed import NotOurPage, TooOften, check_change, current, too_often
 
 scheme = HTTPBearer(
     scheme_name="bearer",
@@ -44,7 +48,8 @@ def authenticate(ctx: WebContext, authorization: str | None) -> Principal:
     found = tokens.verify(ctx.db, secret, ctx.now())
     if found is None:
         raise unauthorized("令牌无效、已过期或已吊销", "invalid_token")
-    return Principal(found.id, found.name, frozenset(found.scopes))
+    areas = EVERYWHERE if found.areas is None else Areas.of(found.areas, ctx.city)
+    return Principal(found.id, found.name, frozenset(found.scopes), areas)
 
 
 def unauthorized(detail: str, error: str) -> Problem:
@@ -65,13 +70,37 @@ def demand(principal: Principal, scope: Scope) -> Principal:
     return principal
 
 
-def require(scope: Scope) -> Callable[..., Principal]:
-    """A dependency that gives the caller, or answers 401, or 403 naming the scope that is missing."""
+def require(scope: Scope, *actions: Action) -> Callable[..., Principal]:
+    """A dependency that gives the caller: of a token, or 401, or 403 naming the scope that is missing; of a session
+    without the right (one of `actions`, or of those that go with the scope), 404 as for an unknown address."""
 
     def check(request: Request, ctx: Context, _shown_in_openapi: Annotated[object, Security(scheme)]) -> Principal:
-        return demand(authenticate(ctx, request.headers.get("authorization")), scope)
+        authorization = request.headers.get("authorization")
+        if not authorization and (person := signed_in(request, ctx)) is not None:
+            return permitted(request, ctx, person, actions or ACTIONS[scope])
+        return demand(authenticate(ctx, authorization), scope)
 
     return check
+
+
+def signed_in(request: Request, ctx: WebContext) -> Visitor | None:
+    """Somebody whose session is complete."""
+    found = current(request, ctx)
+    return found if found is not None and found.session.stage == "full" and not found.needs else None
+
+
+def permitted(request: Request, ctx: WebContext, person: Visitor, actions: Sequence[Action]) -> Principal:
+    """The person as a caller. Raises 404 without the right, 403 for a change without the word of the session."""
+    if not any(person.may(action) for action in actions):
+        raise StarletteHTTPException(404)
+    try:
+        check_change(request, ctx, person, request.headers.get("x-csrf-token", ""))
+    except NotOurPage:
+        detail = "修改须在 X-CSRF-Token 请求头中写明本次登录的凭据，并来自本系统的页面"
+        raise Problem("forbidden", detail) from None
+    except TooOften as error:
+        raise too_often(error.wait) from None
+    return Principal(-person.account_id, person.name, frozenset(), visitor=person)
 
 
 def from_this_machine(request: Request) -> bool:
