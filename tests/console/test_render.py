@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import pytest
@@ -19,6 +21,7 @@ from tests.console import people
 from tests.web.conftest import Running, Serve
 from tests.web.test_page import ATTACKS, Page
 
+ASSETS = Path(assets.__file__).parents[1] / "assets"
 ENGLISH = {"Accept-Language": "en-GB,en;q=0.9,zh;q=0.5"}
 
 
@@ -232,7 +235,16 @@ def test_built_files_are_sent_compressed_to_browsers_that_can_read_that(running:
     assert packed.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
 
 
-def test_a_script_that_has_no_source_is_an_error_not_a_page_without_it() -> None:
-    assert assets.manifest(), "the assets are not built: make assets"
-    with pytest.raises(LookupError, match="make assets"):
-        render.script("no-such-script")
+def test_what_was_not_built_makes_a_page_plain_and_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    assert render.script("never-written") == render.script("never-written") == ""
+    assert render.style("never-written") == ""
+    assert [record.getMessage().split()[0] for record in caplog.records] == ["never-written.js", "never-written.css"]
+
+
+def test_every_script_and_style_that_a_template_asks_for_has_its_source_and_was_built() -> None:
+    sources = {path.name.replace(".ts", ".js") for path in ASSETS.iterdir()}
+    for template in render.TEMPLATES.rglob("*.html"):
+        for kind, name in re.findall(r"\b(script|style)\(\"([^\"]+)\"", template.read_text("utf-8")):
+            file = f"{name}.{'js' if kind == 'script' else 'css'}"
+            assert assets.url(file), f"{template.name} asks for {file}, which was not built: make assets"
+            assert file in sources or f"{name}.js" in sources, f"{template.name} asks for {file}"

@@ -1,6 +1,6 @@
 """The scripts and styles that tools/assets.py built: their addresses by name, and how long a browser may keep them.
 
-Without them the pages work all the same, only plainly; the log says so once.
+Without them the pages work all the same, only plainly; the log names once what is missing.
 """
 
 from __future__ import annotations
@@ -25,14 +25,12 @@ ASK_AGAIN = "no-cache"
 
 
 def url(name: str) -> str:
-    """'console.css' -> '/static/dist/console-4F2A….css'; '' where the assets were not built.
-
-    Raises LookupError for a name that no source has.
-    """
-    built = manifest()
-    if built and name not in built:
-        raise LookupError(f"{name} is not among the built assets; is it in monitor/web/assets? (make assets)")
-    return f"/static/{BUILT}/{built[name]}" if built else ""
+    """'console.css' -> '/static/dist/console-4F2A….css'; '' where it was not built: the page is plain then."""
+    found = manifest().get(name)
+    if found is None:
+        say_missing(name)
+        return ""
+    return f"/static/{BUILT}/{found}"
 
 
 def manifest() -> dict[str, str]:
@@ -41,7 +39,6 @@ def manifest() -> dict[str, str]:
     try:
         return read_manifest(path, path.stat().st_mtime_ns)
     except FileNotFoundError:
-        say_plain()
         return {}
 
 
@@ -52,8 +49,8 @@ def read_manifest(path: Path, _changed: int) -> dict[str, str]:
 
 
 @cache
-def say_plain() -> None:
-    log.error("scripts and styles are not built: the console's pages are plain until `make assets` was run")
+def say_missing(name: str) -> None:
+    log.error("%s was not built: pages that use it are plain until `make assets` was run", name)
 
 
 class Static(StaticFiles):
