@@ -24,6 +24,7 @@ from thresholds.exits import with_exits
 from thresholds.grading import RuleHits, hits_of
 from thresholds.model import BoolArray, Flag, IntArray, Mark
 from thresholds.panel import SHANGHAI, Panel
+from thresholds.parts import over_parts, parts, whole
 from thresholds.plan import Pack, Policy, Rule
 from thresholds.quality import Gate, gate
 from thresholds.silence import Cadence, silence_flags
@@ -31,15 +32,17 @@ from thresholds.view import View
 from thresholds.writing import grade_moves
 
 CITY = "全市"
+ONE = np.int32(1)
 ROOM = 18
 """Bytes for each observation that results of kernels may take between one rule and the next: less than the panel."""
-LEAST_ROOM = 2**25
+LEAST_ROOM = 2**24
 """Bytes that they may take however small the panel is."""
 
 
 @dataclass
 class Detection:
-    """What came out: flags in order of first flagging, the rules that failed, seconds by stage."""
+    """What came out: flags in order of first flagging, the rules that failed, seconds by stage (of all
+    threads together)."""
 
     flags: list[Flag] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
@@ -47,6 +50,13 @@ class Detection:
     seconds: dict[str, float] = field(default_factory=dict)
     status: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
     """of each observation, what the gate said (thresholds.quality.Status)"""
+
+    def take(self, part: Detection) -> None:
+        """Add what came out of a part."""
+        self.flags += part.flags
+        self.failed |= part.failed
+        for name, seconds in part.seconds.items():
+            self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -82,23 +92,18 @@ def detect(
     result = Detection()
     if not len(panel):
         return result
-    seen = prepare(panel, policy, result)
-    result.status = seen.gated.status
-    if since is not None:
-        seen.restrict(since)
-    with result.stage("rules"):
-        found = apply_rules(policy, seen.points, seen.wide, zone, result)
+    judged = judge(panel, policy, result)
+    result.status = judged.gated.status
+    some = parts(panel, policy) if since is None else [whole(panel)]
+    for part in over_parts(some, lambda one: moves(one.view(judged.points), policy, city, zone, since)):
+        result.take(part)
     with result.stage("grading"):
-        graded = grade_moves(found, seen.areas, seen.points, policy, city)
-        result.flags += with_exits(
-            graded, found, seen.wide, policy, city, lambda rule, pack, view: in_force(rule, pack, view, zone)
-        )
-        result.flags += data_flags(panel, seen.gated, seen.classified, policy, since)
+        result.flags += data_flags(panel, judged.gated, judged.points.classified, policy, since)
     if silence:
         with result.stage("silence"):
             known = cadences or {}
             result.flags += silence_flags(
-                panel, seen.classified, policy, int(now.timestamp()), cadences=known, axis=axis, zone=zone
+                panel, judged.points.classified, policy, int(now.timestamp()), cadences=known, axis=axis, zone=zone
             )
     result.flags.sort(key=lambda f: (f.first_flagged, f.item, f.area, f.kind, f.direction, f.id))
     by_id = {f.id: f for f in reversed(result.flags)}
@@ -110,6 +115,30 @@ def detect(
     return result
 
 
+def moves(points: View, policy: Policy, city: str, zone: tzinfo, since: IntArray | None) -> Detection:
+    """Flags of kind move of a view that no rule looks beyond; `since` as in `detect`."""
+    result = Detection()
+    seen = with_areas(points, result)
+    if since is not None:
+        seen.restrict(since)
+    with result.stage("rules"):
+        found = apply_rules(policy, seen.points, seen.wide, zone, result)
+    with result.stage("grading"):
+        flags = grade_moves(found, seen.areas, seen.points, policy, city)
+        result.flags += with_exits(
+            flags, found, seen.wide, policy, city, lambda rule, pack, view: in_force(rule, pack, view, zone)
+        )
+    return result
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the gate says of every value. points: each point's quotes."""
+
+    gated: Gate
+    points: View
+
+
 @dataclass(frozen=True)
 class Prepared:
     """What rules are applied to: made once, whatever the rules.
@@ -117,8 +146,6 @@ class Prepared:
     points  each point's quotes; wide the means by area
     """
 
-    classified: list[Classified]
-    gated: Gate
     areas: Areas
     points: View
     wide: View
@@ -138,20 +165,29 @@ def rows_since(panel: Panel, since: IntArray) -> IntArray:
 
 def prepare(panel: Panel, policy: Policy, result: Detection) -> Prepared:
     """The gate and the means by area, with their seconds in `result`. `panel` is not empty."""
+    return with_areas(judge(panel, policy, result).points, result)
+
+
+def judge(panel: Panel, policy: Policy, result: Detection) -> Judged:
     with result.stage("gate"):
         classified = [policy.catalogue.classify(k) for k in panel.keys]
         gated = gate(panel, classified)
         accepted, rebased = gated.accepted, gated.rebased
         expected = (panel.mark & Mark.EXPECTED) != 0
         points = View(
-            panel, classified, gated.tested, accepted & ~expected, np.ones(len(panel), np.int32), rebased, accepted
+            panel, classified, gated.tested, accepted & ~expected, np.broadcast_to(ONE, len(panel)), rebased, accepted
         )
+        points.records = policy.records
+    return Judged(gated, points)
+
+
+def with_areas(points: View, result: Detection) -> Prepared:
     with result.stage("areas"):
-        ratio = np.array([c.measure is Measure.PRICE for c in classified], np.bool_)
-        areas = by_area(panel, accepted, rebased, ratio)
+        ratio = np.array([c.measure is Measure.PRICE for c in points.classified], np.bool_)
+        areas = by_area(points.panel, points.real, points.rebased, ratio)
         wide = area_view(areas, points)
-        points.records = wide.records = policy.records
-    return Prepared(classified, gated, areas, points, wide)
+        wide.records = points.records
+    return Prepared(areas, points, wide)
 
 
 def area_view(areas: Areas, points: View) -> View:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from thresholds.catalogue import Classified
 from thresholds.grading import flag_id, utc
 from thresholds.kernels.jit import compiled, over_series
-from thresholds.model import NO_GRADE, BoolArray, Direction, Finding, Flag, IntArray, Kind
+from thresholds.model import NO_GRADE, Direction, Finding, Flag, IntArray, Kind
 from thresholds.panel import DAY, Panel
 from thresholds.plan import Policy
 from thresholds.wording import Shown, number, silence_reason
@@ -53,22 +53,24 @@ def silences(panel: Panel, now: int, cadences: Mapping[int, Cadence]) -> Silence
     overdue after three of them, but not before the longest interval of those nine plus a half: a trading calendar
     with its holidays is no silence.
     """
-    n = len(panel)
     every = np.zeros(panel.n_series, np.int64)
     grace = np.zeros(panel.n_series, np.int64)
     for s, cadence in cadences.items():
         every[s], grace[s] = cadence.every, cadence.grace
-    silent = np.zeros(n, np.bool_)
-    usual, limit = np.empty(n, np.int64), np.empty(n, np.int64)  # written where silent only
-    over_series(
-        panel.start, lambda a, b: scan_usual(panel.start, panel.time, every, grace, now, silent, usual, limit, a, b)
-    )
-    at = np.flatnonzero(silent)
+    found: list[tuple[IntArray, IntArray, IntArray]] = []
+    over_series(panel.start, lambda a, b: found.append(scan_usual(panel.start, panel.time, every, grace, now, a, b)))
+    if not found:
+        return Silences(*(np.empty(0, np.int64) for _ in range(6)))
+    at, usual, limit = (np.concatenate(column) for column in zip(*sorted(found, key=first_of), strict=True))
     following = np.full(len(at), NEVER, np.int64)
     inside = at + 1 < panel.start[panel.series[at] + 1]
     following[inside] = panel.time[at[inside] + 1]
     last = panel.time[at]
-    return Silences(panel.series[at].astype(np.int64), last, last + usual[at], last + limit[at], following, usual[at])
+    return Silences(panel.series[at].astype(np.int64), last, last + usual, last + limit, following, usual)
+
+
+def first_of(found: tuple[IntArray, IntArray, IntArray]) -> int:
+    return int(found[0][0]) if len(found[0]) else -1
 
 
 @compiled
@@ -78,12 +80,12 @@ def scan_usual(
     every: IntArray,
     grace: IntArray,
     now: int,
-    silent: BoolArray,
-    usual: IntArray,
-    limit: IntArray,
     first: int,
     last: int,
-) -> None:
+) -> tuple[IntArray, IntArray, IntArray]:
+    """Positions, rising, after which a series was silent, its usual interval and the longest that is not silence."""
+    found = np.empty((3, 64), np.int64)
+    n = 0
     gaps = np.empty(9, np.int64)  # in order of time, round and round
     ordered = np.empty(9, np.int64)
     for s in range(first, last):
@@ -113,9 +115,11 @@ def scan_usual(
                 longest = max(3 * often, ordered[known - 1] * 3 // 2)
             ahead = time[i + 1] if i + 1 < start[s + 1] else now
             if min(ahead, now) > time[i] + longest:
-                silent[i] = True
-                usual[i] = often
-                limit[i] = longest
+                if n == found.shape[1]:
+                    found = np.concatenate((found, np.empty_like(found)), axis=1)
+                found[0, n], found[1, n], found[2, n] = i, often, longest
+                n += 1
+    return found[0, :n], found[1, :n], found[2, :n]
 
 
 @compiled

@@ -87,10 +87,16 @@ class View:
         """Where positions, all of them asked about, stand in the columns that are given."""
         return at if self.rows is None else np.searchsorted(self.rows, at)
 
-    @cached_property
+    @property
     def whole(self) -> View:
         """The same asked about everywhere: for conditions that look at what others answered before."""
-        return self if self.rows is None else replace(self, rows=None, cache=Kept())
+        return (
+            self if self.rows is None else self.everywhere
+        )  # kept by itself, a view would not go before it is swept
+
+    @cached_property
+    def everywhere(self) -> View:
+        return replace(self, rows=None, cache=Kept())
 
     def part(self, series: IntArray) -> View:
         """The view of some series alone, asked about everywhere."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import local
 from typing import ParamSpec, TypeVar, cast
 
 import numba
@@ -29,6 +31,19 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     return cast("Callable[P, R]", made)
 
 
+alone = local()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Within it `over_series` takes no further threads: the caller has as many running as there are processors."""
+    alone.here = True
+    try:
+        yield
+    finally:
+        alone.here = False
+
+
 def over_series(start: IntArray, work: Callable[[int, int], None]) -> None:
     """Call `work(first, last)` for ranges of series that together cover all, in parallel where it pays.
 
@@ -37,7 +52,7 @@ def over_series(start: IntArray, work: Callable[[int, int], None]) -> None:
     n_series = len(start) - 1
     if n_series == 0:
         return
-    if start[-1] < SMALL or n_series < WORKERS:
+    if start[-1] < SMALL or n_series < WORKERS or getattr(alone, "here", False):
         work(0, n_series)
         return
     cuts = np.searchsorted(start, np.linspace(0, start[-1], WORKERS + 1)[1:-1])
