@@ -99,7 +99,7 @@ def gathered(panel: Panel, policy: Policy) -> Iterator[list[int]]:
     lengths = np.diff(panel.start).tolist()
     series: list[int] = []
     for group in Together(policy, known).groups(of_item):
-        series += [s for item in group for s in of_item[item]]
+        series += [s for item in group for s in of_item.get(item, ())]  # it may hold names that are no item
         if sum(lengths[s] for s in series) >= ROWS:
             yield series
             series = []
