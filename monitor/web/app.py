@@ -14,7 +14,19 @@ from starlette.responses import Response
 
 from monitor.store.errors import StoreError
 from monitor.web import alerts, flags, observations, operations, page, problem, records, schemas
-from monitor.web.console import language, profile, queue, reports, second_factor, signin, visit
+from monitor.web.console import (
+    admin,
+    admin_roles,
+    admin_tokens,
+    audit_page,
+    language,
+    profile,
+    queue,
+    reports,
+    second_factor,
+    signin,
+    visit,
+)
 from monitor.web.console.assets import Static
 from monitor.web.console.i18n import Languages
 from monitor.web.context import WebContext
@@ -71,6 +83,8 @@ def create_web(ctx: WebContext) -> FastAPI:
     app.include_router(operations.router)
     app.include_router(page.router)
     for part in (language, profile, queue, reports, second_factor, signin):
+        app.include_router(part.router)
+    for part in (admin, admin_roles, admin_tokens, audit_page):
         app.include_router(part.router)
     app.mount("/static", Static(), name="static")
     app.openapi = lambda: openapi_of(app)  # type: ignore[method-assign]

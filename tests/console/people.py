@@ -68,7 +68,7 @@ def browser(running: Running, who: accounts.Account, *, way: str = "password") -
         origin = sessions.Origin("127.0.0.1", "test", way)
         started = sessions.start(connection, who.id, running.context.now(), timedelta(hours=12), origin)
     made = Browser(running.url, started.csrf)
-    made.cookies.set("session", started.secret)
+    made.cookies.set("session", started.secret, domain="127.0.0.1")
     return made
 
 

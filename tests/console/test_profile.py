@@ -64,7 +64,7 @@ def test_changing_the_password_ends_the_other_sessions_and_the_old_cookie_opens_
     assert there.get("/profile").status_code == 303
     assert here.get("/profile").status_code == 200
     thief = Browser(running.url)
-    thief.cookies.set("session", old)
+    thief.cookies.set("session", old, domain="127.0.0.1")
     assert thief.get("/profile").status_code == 303
 
 
@@ -165,7 +165,7 @@ def test_signing_out_ends_the_session(running: Running) -> None:
     who = browser(running, account(running.db, "li", ["monitor"]))
     cookie = who.cookies["session"]
     assert who.send_form("/signout").status_code == 303
-    who.cookies.set("session", cookie)
+    who.cookies.set("session", cookie, domain="127.0.0.1")
     assert who.get("/profile").status_code == 303
 
 

@@ -51,7 +51,7 @@ NAVIGATION = (
     Entry("/records", _("登记"), Action.RECORDS_VIEW),
     Entry("/reports", _("报告"), Action.REPORTS_VIEW),
     Entry("/health", _("运行"), Action.HEALTH_VIEW),
-    Entry("/audit", _("审计"), Action.AUDIT_VIEW),
+    Entry("/admin/audit", _("审计"), Action.AUDIT_VIEW),
     Entry("/admin/accounts", _("账号"), Action.ACCOUNTS_MANAGE),
     Entry("/admin/tokens", _("令牌"), Action.TOKENS_MANAGE),
 )
