@@ -23,7 +23,7 @@ from thresholds.model import BoolArray, Flag, FloatArray, IntArray, SeriesKey
 from thresholds.newest import Cells, Watch
 from thresholds.panel import DAY, Panel, codes_of
 from thresholds.plan import Policy, load_policy
-from thresholds.restart import may_change, restart
+from thresholds.restart import BEGINNING, restart, settled_from
 
 DAYS, POINTS, AREAS, AT_ONCE = 3 * 365, 20, 4, 5000
 NAMES = ("大米", "大豆油", "猪肉", "鸡蛋", "大白菜", "黄瓜", "草鱼", "苹果", "汽油", "阿莫西林")
@@ -71,7 +71,7 @@ class City:
     """A city on the evening before its newest day.
 
     rows, item, cells  per series what the rules ask of it, the number of its item; its areas
-    flags              by item, as of the day before
+    flags, settled     by item, as of the day before, and from when on nothing changes them (thresholds.restart)
     status             uint8[n], what the gate said of each reading
     """
 
@@ -84,6 +84,7 @@ class City:
     cells: Cells
     status: np.ndarray
     flags: dict[str, list[Flag]] = field(default_factory=dict)
+    settled: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
 
     @classmethod
     def of(cls, panel: Panel, policy: Policy) -> City:
@@ -95,6 +96,8 @@ class City:
         city = cls(panel, policy, watch, rows, item, names, cells, np.zeros(len(panel), np.uint8))
         for first in range(0, panel.n_series, AT_ONCE):
             city.look_back(range(first, min(first + AT_ONCE, panel.n_series)))
+        own = [[settled_from(f, policy) for f in city.flags.get(name, ())] for name in names]
+        city.settled = np.array([max(times, default=BEGINNING) for times in own], np.int64)
         return city
 
     def look_back(self, series: range) -> None:
@@ -108,12 +111,6 @@ class City:
         own = self.status[self.panel.start[series[0]] : self.panel.start[series[-1] + 1]]
         own[known] = found.status
 
-    def open_items(self) -> BoolArray:
-        """bool[n_items]: items with a flag that the newest day may change."""
-        return np.array(
-            [any(may_change(f, NEWS, self.policy) for f in self.flags.get(name, ())) for name in self.names]
-        )
-
     def newest(self) -> tuple[list[Flag], dict[str, int], dict[str, float]]:
         """The newest day: flags that began since each item's restart, the restarts, and seconds by stage."""
         seconds: dict[str, float] = {}
@@ -121,7 +118,7 @@ class City:
         since = np.full(self.panel.n_series, NEWS, np.int64)
         quiet = self.watch.quiet(self.panel, self.rows, since)
         seconds["quiet"] = perf_counter() - begin
-        opened = self.open_items()
+        opened = self.settled > NEWS
         doubtful = self.some(~quiet, self.item) & ~opened
         cells, lead = self.cells_of(doubtful)
         calm = self.watch.calm(self.panel, self.rows, since, self.status, cells)

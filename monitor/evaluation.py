@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import TYPE_CHECKING
 
+import numpy as np
 from sqlalchemy import Connection
 
 from alerts.notify import NotifyOptions, Reason, compose
@@ -30,6 +31,7 @@ from monitor.store.stamps import Stamp
 from thresholds.catalogue import Catalogue
 from thresholds.model import Flag, Kind, SeriesKey
 from thresholds.plan import Policy
+from thresholds.restart import BEGINNING
 from thresholds.together import Together
 
 if TYPE_CHECKING:  # numba behind it is loaded when the first evaluation runs, not at start
@@ -134,21 +136,17 @@ class Evaluation:
             self.exchanges.learn(self.memory, self.policy.catalogue, {m.series_id: m.since_at for m in marks})
             together = Together(self.policy, KeysByItem(self.memory), self.exchanges.items).groups(by_item)
             news = {item: min(marks[p].since_at for p in places) for item, places in by_item.items()}
-            groups = list(together)
-            passed: list[frozenset[str]] = []
-            first = min(news.values(), default=0)
-            if all(r.end is not None and r.end <= first for r in self.policy.records):
-                # what people recorded counts whatever prices do, as long as it holds
-                groups, passed = self.passing.split(groups, self.memory, news)
-            self.pass_over([marks[p] for group in passed for item in group for p in by_item.get(item, ())], now)
-            for some in batches(groups, ITEMS_AT_ONCE):
+            plan = self.passing.plan(list(together), self.memory, news, self.policy.records)
+            passed = [marks[p] for group in plan.passed for item in group for p in by_item.get(item, ())]
+            self.pass_over(passed, now)
+            for some in batches(plan.evaluated, ITEMS_AT_ONCE):
                 since: dict[str, int] = {}
                 chosen: list[Dirty] = []
                 for group in some:
                     own = [marks[p] for item in group & by_item.keys() for p in by_item[item]]
                     since |= dict.fromkeys(group, min(mark.since_at for mark in own))
                     chosen += own
-                changes += self.evaluate_items(sorted(since), since, chosen, now)
+                changes += self.evaluate_items(sorted(since), since, chosen, now, plan.begins)
             return changes
 
     def pass_over(self, marks: Sequence[Dirty], now: datetime) -> None:
@@ -166,11 +164,18 @@ class Evaluation:
             )
 
     def evaluate_items(
-        self, items: Sequence[str], since: dict[str, int], marks: Sequence[Dirty], now: datetime
+        self,
+        items: Sequence[str],
+        since: dict[str, int],
+        marks: Sequence[Dirty],
+        now: datetime,
+        begins: Mapping[str, int],
     ) -> list[FlagChange]:
+        """Evaluate these items, from `begins` on those that it names, and reconcile their flags."""
         from thresholds.detect import detect  # numba and its kernels: loaded when first needed, not at start
 
-        panel, _ = self.memory.panel(items)
+        panel, held = self.memory.panel(items)
+        begin = np.array([begins.get(h.key.item, BEGINNING) for h in held], np.int64)
         detection = detect(
             panel,
             self.policy,
@@ -178,6 +183,7 @@ class Evaluation:
             city=self.config.installation.city,
             zone=self.config.zone,
             silence=False,
+            since=begin if (begin > BEGINNING).any() else None,
         )
         self.metrics.evaluation(detection.seconds)
         for rule, error in detection.failed.items():
@@ -194,7 +200,8 @@ class Evaluation:
             kinds=(Kind.MOVE, Kind.DATA),
             stamp=self.stamp(now),
         )
-        self.passing.evaluated(items, detection.flags)
+        self.passing.evaluated(items, begins, detection.flags)
+        self.passing.judged(panel, held, detection.status)
         return changes
 
     def watch(self, now: datetime) -> list[FlagChange]:

@@ -19,7 +19,7 @@ from monitor.store.database import Database
 from monitor.store.dirty import Dirty, dirty_in
 from monitor.store.stamps import DataRevision, data_revision
 from thresholds.model import FloatArray, IntArray, SeriesKey
-from thresholds.panel import Panel
+from thresholds.panel import Panel, civil_days
 
 
 @dataclass(slots=True)
@@ -147,15 +147,10 @@ class Memory:
 def panel_of(series: Iterable[Held], zone: tzinfo) -> tuple[Panel, list[Held]]:
     """The panel of those of the series that have observations, and these in its order."""
     chosen = [h for h in series if len(h.at)]
-    lengths = np.array([len(h.at) for h in chosen], np.int64)
-    join = np.concatenate if chosen else (lambda _: np.empty(0))
-    panel = Panel.build(
-        [h.key for h in chosen],
-        [h.area for h in chosen],
-        np.repeat(np.arange(len(chosen)), lengths),
-        join([h.at for h in chosen]).astype(np.int64, copy=False),
-        join([h.value for h in chosen]).astype(np.float64, copy=False),
-        join([h.mark for h in chosen]).astype(np.uint8, copy=False),
-        zone,
-    )
-    return panel, chosen
+    start = np.concatenate([[0], np.cumsum([len(h.at) for h in chosen])]).astype(np.int64)
+    if not chosen:
+        return Panel.build([], [], start[:-1], start[:-1], np.empty(0), zone=zone), []
+    time = np.concatenate([h.at for h in chosen])  # in order and without repeats, as they are held
+    value, mark = np.concatenate([h.value for h in chosen]), np.concatenate([h.mark for h in chosen])
+    keys, areas = [h.key for h in chosen], [h.area for h in chosen]
+    return Panel(keys, areas, start, time, civil_days(time, zone), value, mark), chosen

@@ -23,6 +23,8 @@ from thresholds.model import BoolArray, FloatArray, IntArray, SeriesKey
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 DAY = 86_400
 Day = NDArray[np.int32]
+MOST_QUARTERS = 4_000_000
+"""Quarters of an hour, a century of them, up to which times are counted and not sorted."""
 
 
 @dataclass(frozen=True)
@@ -125,9 +127,16 @@ def civil_days(at: IntArray, zone: tzinfo = SHANGHAI) -> Day:
     """
     if not len(at):
         return np.empty(0, np.int32)
-    hours, inverse = np.unique(at // 900, return_inverse=True)  # all offsets are multiples of a quarter of an hour
-    offsets = np.array([offset_seconds(int(q) * 900, zone) for q in hours], np.int64)
-    return ((at + offsets[inverse]) // DAY).astype(np.int32)
+    quarters = at // 900  # all offsets are multiples of a quarter of an hour
+    quarters -= (first := int(quarters.min()))
+    if (most := int(quarters.max()) + 1) > MOST_QUARTERS:
+        known, quarters = np.unique(quarters, return_inverse=True)
+        offsets = np.array([offset_seconds((first + int(q)) * 900, zone) for q in known], np.int64)
+    else:
+        offsets = np.zeros(most, np.int64)
+        for q in np.flatnonzero(np.bincount(quarters)).tolist():
+            offsets[q] = offset_seconds((first + q) * 900, zone)
+    return ((at + offsets[quarters]) // DAY).astype(np.int32)
 
 
 def offset_seconds(at: int, zone: tzinfo) -> int:

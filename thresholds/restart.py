@@ -13,7 +13,7 @@ from thresholds.exit_rules import awaits_exit, concerned, exit_rules
 from thresholds.model import Flag, Kind
 from thresholds.plan import Policy
 
-BEGINNING = -(2**62)
+BEGINNING, NEVER = -(2**62), 2**62
 
 
 def restart(flags: Sequence[Flag], news: int, policy: Policy) -> int:
@@ -25,7 +25,7 @@ def restart(flags: Sequence[Flag], news: int, policy: Policy) -> int:
     A flag whose end may be proposed is judged by all that rules found: then it is the beginning of time.
     """
     known = [f for f in flags if f.kind is not Kind.SILENCE]
-    unsettled = [f for f in known if may_change(f, news, policy)]
+    unsettled = [f for f in known if news < settled_from(f, policy)]
     rules = exit_rules(policy)
     if any(concerned(f, rules) for f in unsettled):
         return BEGINNING
@@ -37,11 +37,13 @@ def restart(flags: Sequence[Flag], news: int, policy: Policy) -> int:
         since = min(earlier)
 
 
-def may_change(flag: Flag, news: int, policy: Policy) -> bool:
-    """Whether the flag is open, or what is new from `news` (seconds) on may change how it ended."""
-    if flag.end is None or int(flag.end.timestamp()) >= news or awaits_exit(flag, policy):
-        return True
-    return flag.exit is not None and int(flag.exit.at.timestamp()) >= news
+def settled_from(flag: Flag, policy: Policy) -> int:
+    """The first second from which on nothing new can change the flag: after its end, and after the proposal to end
+    what it began where there may be one."""
+    if flag.end is None or awaits_exit(flag, policy):
+        return NEVER
+    last = flag.end if flag.exit is None else max(flag.end, flag.exit.at)
+    return int(last.timestamp()) + 1
 
 
 def begun(flag: Flag) -> int:
@@ -52,7 +54,7 @@ def holds_until(flag: Flag) -> int:
     """Until when a flag shut others out: through its end, and a cleared move for as long again as it had been held
     (thresholds.episodes)."""
     if flag.end is None:
-        return 2**62
+        return NEVER
     end = int(flag.end.timestamp())
     if flag.kind is not Kind.MOVE or flag.end_reason != "cleared":
         return end

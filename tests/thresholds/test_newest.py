@@ -15,7 +15,7 @@ from thresholds.model import Flag, Mark, Observation
 from thresholds.newest import Ask, Cells, Watch, asks, quiet_items
 from thresholds.panel import Panel, codes_of
 from thresholds.quality import Status, gate
-from thresholds.restart import may_change
+from thresholds.restart import settled_from
 
 ITEMS = ("大米", "猪肉", "大白菜", "黄瓜", "鸡蛋", "汽油")
 DAYS = 130
@@ -67,7 +67,7 @@ def test_items_that_are_passed_over_have_the_flags_that_they_had(seed: int) -> N
         quiet = watch_of(panel, watch, news)
         for item in ITEMS:
             had = [f for f in before if f.item == item]
-            if day >= FROM and quiet.get(item) and not any(may_change(f, news, policy) for f in had):
+            if day >= FROM and quiet.get(item) and not any(news < settled_from(f, policy) for f in had):
                 passed += 1
                 assert [repr(f) for f in now if f.item == item] == [repr(f) for f in had]
         before = now
@@ -105,7 +105,7 @@ def test_items_that_are_calm_at_a_closer_look_have_the_flags_that_they_had(seed:
         calm, quiet = calm_of(panel, watch, news), watch_of(panel, watch, news)
         for item in ITEMS if day >= FROM else ():
             had = [f for f in before if f.item == item]
-            if any(may_change(f, news, policy) for f in had):
+            if any(news < settled_from(f, policy) for f in had):
                 continue
             at_first += quiet.get(item, False)
             if calm.get(item):
