@@ -28,7 +28,7 @@ from monitor.store.flags import FlagChange, save_evaluation
 from monitor.store.policies import keep_policy
 from monitor.store.records import read_records
 from monitor.store.stamps import Stamp
-from thresholds.catalogue import Catalogue
+from thresholds.catalogue import Catalogue, is_basket, point_in_basket
 from thresholds.model import Flag, Kind, SeriesKey
 from thresholds.plan import Policy
 from thresholds.restart import BEGINNING
@@ -264,7 +264,9 @@ class Evaluation:
 
     def is_demo(self, flag: Flag) -> bool:
         """Whether a flag rests on simulated data; one about no single item is judged by its points."""
-        if flag.item:
+        if is_basket(flag.item):
+            held = [h for h in self.memory.series.values() if point_in_basket(h.key) in flag.points]
+        elif flag.item:
             held = [self.memory.series[i] for i in self.memory.by_item.get(flag.item, ())]
         else:
             held = [h for h in self.memory.series.values() if h.key.point in flag.points]

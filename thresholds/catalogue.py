@@ -160,6 +160,24 @@ def latin(letter: str) -> bool:
     return letter.isascii() and letter.isalpha()
 
 
+BASKET = "（品类均价）"
+
+
+def basket_of(name: str) -> str:
+    """What the mean over all items of a class is called, where flags name their item."""
+    return name + BASKET
+
+
+def is_basket(item: str) -> bool:
+    """Whether the item of a flag is a class's mean, and no item that is reported."""
+    return item.endswith(BASKET)
+
+
+def point_in_basket(key: SeriesKey) -> str:
+    """What a point's quotes of one item are called among those of a class: 东市场（大白菜）."""
+    return f"{key.point}（{key.item}{key.spec}）"
+
+
 def folded(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold().strip()
 

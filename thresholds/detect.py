@@ -12,12 +12,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, tzinfo
+from functools import partial
 from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from thresholds.aggregate import Areas, by_area
+from thresholds.baskets import basket_flags
 from thresholds.catalogue import Classified, Measure
 from thresholds.doubts import data_flags
 from thresholds.exits import with_exits
@@ -125,9 +127,10 @@ def moves(points: View, policy: Policy, city: str, zone: tzinfo, since: IntArray
         found = apply_rules(policy, seen.points, seen.wide, zone, result)
     with result.stage("grading"):
         flags = grade_moves(found, seen.areas, seen.points, policy, city)
-        result.flags += with_exits(
-            flags, found, seen.wide, policy, city, lambda rule, pack, view: in_force(rule, pack, view, zone)
-        )
+        within = partial(in_force, zone=zone)
+        result.flags += with_exits(flags, found, seen.wide, policy, city, within)
+        views = seen.points.whole, seen.wide.whole, seen.areas.cell
+        result.flags += basket_flags(*views, policy, city, within, result.failed)
     return result
 
 
@@ -225,6 +228,8 @@ def apply_rules(policy: Policy, points: View, wide: View, zone: tzinfo, result: 
     found: list[RuleHits] = []
     for pack in policy.packs:
         for rule in pack.rules:
+            if rule.scope == "class":
+                continue  # thresholds.baskets
             asked = wide if rule.scope == "area" else points
             view = asked if rule.when.row_by_row else asked.whole
             try:

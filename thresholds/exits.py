@@ -151,7 +151,7 @@ class Judge:
             if not len(at):
                 continue
             place = np.searchsorted(panel.time[at], times, "right") - 1
-            gaps = np.diff(panel.time[at], prepend=panel.time[at[:1]])
+            gaps = np.diff(panel.time[at], prepend=panel.time[at[0]] - LEAST_CARRY)
             until = panel.time[at] + np.clip(3 * gaps, LEAST_CARRY, MOST_CARRY)  # as of a quote behind a mean
             standing = (place >= 0) & (times <= until[np.maximum(place, 0)])
             holds &= ~standing | (truth[at[np.maximum(place, 0)]] == 1)

@@ -42,7 +42,8 @@ class Source(Settings):
 
 
 class Rule(Settings):
-    """One rule. `scope` area: on the matched mean of an item's points in an area; point: on each point's quotes.
+    """One rule. `scope` area: on the matched mean of an item's points in an area; point: on each point's quotes;
+    class: on the basket of each class that it names, the mean of the class's items in an area (thresholds.baskets).
 
     `rank` is the grade it proposes (0: report or watch only). `hold_days` is how long a flag stays without a new hit.
     """
@@ -52,7 +53,7 @@ class Rule(Settings):
     classes: tuple[str, ...] = ()
     without_classes: tuple[str, ...] = ()
     direction: Literal["both", "up", "down"] = "both"
-    scope: Literal["area", "point"] = "area"
+    scope: Literal["area", "point", "class"] = "area"
     rank: int = Field(default=0, ge=0, le=9)
     advice: str = ""
     hold_days: int = Field(default=7, ge=1, le=400)
@@ -81,6 +82,14 @@ class Rule(Settings):
             raise ValueError("`rank_from_score` does not rise|Write the scores from the lowest rank to the highest")
         return self
 
+    @model_validator(mode="after")
+    def baskets_named(self) -> Self:
+        if self.scope == "class" and (self.without_classes or not self.classes):
+            raise ValueError(
+                "a rule on baskets names its classes and leaves none out|Write `classes`: each of them is one basket"
+            )
+        return self
+
     @property
     def directions(self) -> tuple[Direction, ...]:
         both = (Direction.UP, Direction.DOWN)
@@ -98,8 +107,8 @@ class Pack(Settings):
     version: str
     enabled: bool
     effect: Literal["report", "watch", "candidate", "exit"]
-    """what follows from a hit: report (须报告), watch (关注), candidate (建议研判); exit: its rules open no flag, they
-    say when the end of what flags of grade `rank` began is to be proposed"""
+    """what follows from a hit: report (须报告), watch (关注), candidate (建议研判); exit: its rules open no flag,
+    they say when the end of what flags of grade `rank` began is to be proposed"""
     domain: Literal["price", "finance", "any"] = "price"
     plan: str = ""
     """if given, it is in force with this plan only: its ranks are those of that plan"""

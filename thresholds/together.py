@@ -1,9 +1,10 @@
 """Which items must be evaluated together, so that evaluating what changed gives what evaluating everything gives.
 
 Most rules look at one item. Ratios look at two, breadth over kinds and pooled cross-sections at a class, rules on
-complaints about an item at the counts that name it, and whether a publisher of counts is out at all counts that it
-publishes. Two items of which a point once reported one in the row of the other (thresholds.kernels.beside) are judged
-together too. The daemon evaluates the items that changed and, with them, all items named here.
+complaints about an item at the counts that name it, rules on baskets at all items of a class, and whether a publisher
+of counts is out at all counts that it publishes. Two items of which a point once reported one in the row of the other
+(thresholds.kernels.beside) are judged together too. The daemon evaluates the items that changed and, with them, all
+items named here.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from thresholds.catalogue import UNCLASSED, Classified, Measure, folded
+from thresholds.catalogue import UNCLASSED, Classified, Measure, basket_of, folded
 from thresholds.concerns import concerns
 from thresholds.conditions import Company, walk
 from thresholds.model import SeriesKey
@@ -46,6 +47,7 @@ class Together:
         self.catalogue, self.known = policy.catalogue, known
         self.exchanged = exchanged or {}
         self.asked = list(beyond_one_item(policy))
+        self.packs = policy.packs
 
     @cached_property
     def by_folded(self) -> dict[str, set[str]]:
@@ -83,6 +85,18 @@ class Together:
                         found.setdefault(name, set()).add(item)
         return found
 
+    @cached_property
+    def baskets(self) -> dict[str, set[str]]:
+        """Items of classes of whose baskets there are rules, and what the baskets are called, both ways."""
+        found: dict[str, set[str]] = {}
+        for name in {c for pack in self.packs for rule in pack.rules if rule.scope == "class" for c in rule.classes}:
+            items = {item for item, classified in self.classified.items() if name in classified.chain}
+            if items:
+                found.setdefault(basket_of(name), set()).update(items)
+                for item in items:
+                    found.setdefault(item, set()).add(basket_of(name))
+        return found
+
     def groups(self, items: Collection[str]) -> Iterator[frozenset[str]]:
         """The groups that `items` belong to, each once, in order of its first item by name."""
         seen: set[str] = set()
@@ -93,7 +107,8 @@ class Together:
                 yield group
 
     def group(self, item: str) -> frozenset[str]:
-        """All items that are judged with `item`, or with those in turn; itself among them."""
+        """All items that are judged with `item`, or with those in turn; itself among them, and the names of baskets,
+        which flags have as their item."""
         grown = {item}
         while True:
             more = {other for name in grown for other in self.same_publisher(name)}
@@ -101,6 +116,7 @@ class Together:
             for one in self.asked:
                 more |= self.named(one, grown) | self.pooled(one, grown)
             more |= {other for name in grown for other in self.concerned.get(name, ())}
+            more |= {other for name in grown for other in self.baskets.get(name, ())}
             if more <= grown:
                 return frozenset(grown)
             grown |= more
@@ -131,7 +147,7 @@ class Together:
         return {name for publisher in self.publishers(item) for name in self.by_publisher[publisher]}
 
     def publishers(self, item: str) -> set[tuple[str, str]]:
-        counts = (k for k in self.known[item] if self.catalogue.classify(k).measure is Measure.COUNT)
+        counts = (k for k in self.known.get(item, ()) if self.catalogue.classify(k).measure is Measure.COUNT)
         return {(k.point, k.channel) for k in counts}
 
 

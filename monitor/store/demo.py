@@ -8,7 +8,8 @@ from sqlalchemy import select
 
 from monitor.schema import series
 from monitor.store.database import Database
-from thresholds.model import Flag
+from thresholds.catalogue import is_basket, point_in_basket
+from thresholds.model import Flag, SeriesKey
 
 PREFIX = "演示"
 """what the source of a simulated series begins with"""
@@ -30,6 +31,11 @@ def demo_places(db: Database, items: Collection[str]) -> set[tuple[str, str, str
         if "" in items:
             anywhere = select(c.area, c.point).distinct().where(c.source.startswith(PREFIX))
             found.update(("", area, point) for area, point in connection.execute(anywhere))
+        if baskets := [item for item in every if is_basket(item)]:
+            those = select(c.item, c.spec, c.area, c.point).distinct().where(c.source.startswith(PREFIX))
+            for item, spec, area, point in connection.execute(those):
+                named = point_in_basket(SeriesKey(item, spec, point=point))
+                found.update((basket, area, named) for basket in baskets)
         for start in range(0, len(every), CHUNK):
             query = select(c.item, c.area, c.point).distinct()
             query = query.where(c.item.in_(every[start : start + CHUNK]), c.source.startswith(PREFIX))

@@ -158,15 +158,17 @@ def assert_same(flag: Any, row: dict[str, str]) -> None:
     assert flag.rule == row["rule"]
     assert f"{flag.value:.10g}" == row["value"]
     assert flag.end_reason == "" if row["end"] == "" else flag.end is not None
+    assert (flag.exit.reason if flag.exit else "") == row["exit_reason"]
 
 
-def replay(rows: list[dict[str, str]], folder: Path) -> list[dict[str, str]]:
+def replay(rows: list[dict[str, str]], folder: Path, *arguments: str) -> list[dict[str, str]]:
+    """What `monitor replay` makes of the rows: the lines of its flags.csv."""
     sheet = folder / "sheet.csv"
     with sheet.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    options = build_parser().parse_args(["replay", "--input", str(sheet), "--out", str(folder / "out")])
+    options = build_parser().parse_args(["replay", "--input", str(sheet), "--out", str(folder / "out"), *arguments])
     assert replay_command(options) == 0
     with (folder / "out" / "flags.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))

@@ -53,7 +53,8 @@ MEANING = {
     "rule.classes": "catalogue classes it applies to, with their subclasses; none: all",
     "rule.without_classes": "classes left out",
     "rule.direction": "rises, falls or both, each with its own flags",
-    "rule.scope": "area: on the mean of an item's points in an area; point: on each point's quotes",
+    "rule.scope": "area: on the mean of an item's points in an area; point: on each point's quotes; "
+    "class: on the mean of all items of each class that is named, in an area",
     "rule.rank": "grade proposed; 0: none. The plan in force must have it and let numbers raise it",
     "rule.advice": "what people should consider",
     "rule.hold_days": "days that a flag stays open without a new hit, counted in 2 to 10 readings of the series",
