@@ -268,6 +268,7 @@ def web_context(app: App) -> WebContext:
         classes=lambda: app.policy.catalogue.classes,
         policy=lambda: app.policy,
         report_maker=app.report_maker,
+        areas=lambda: app.config.area,
         installation=config.installation.name,
         city=config.installation.city,
         base=config.base,

@@ -20,6 +20,7 @@ from collectors.http_json import HttpOptions
 from collectors.prometheus import PrometheusOptions
 from collectors.push import PushOptions
 from collectors.sql import SqlOptions
+from monitor.areas import AreaOptions
 from monitor.documents.options import ReportOptions
 from monitor.snapshot import MetricsOptions
 from monitor.web.context import WebSettings
@@ -89,7 +90,7 @@ class Logging(Settings):
 
 
 class Config(Settings):
-    """The whole file. Lists are named as in the file: [[source]], [[channel]]."""
+    """The whole file. Lists are named as in the file: [[source]], [[channel]], [[area]]."""
 
     installation: Installation = Installation()
     database: DatabaseOptions = DatabaseOptions()
@@ -100,6 +101,7 @@ class Config(Settings):
     source: tuple[Source, ...] = ()
     metrics: MetricsOptions = MetricsOptions()
     reports: ReportOptions = ReportOptions()
+    area: tuple[AreaOptions, ...] = ()
     logging: Logging = Logging()
     _path: Path = PrivateAttr(default=Path("config.toml"))
 

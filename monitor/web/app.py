@@ -19,6 +19,7 @@ from monitor.web.console import (
     admin_roles,
     admin_tokens,
     audit_page,
+    items,
     language,
     profile,
     queue,
@@ -26,6 +27,7 @@ from monitor.web.console import (
     second_factor,
     signin,
     visit,
+    wall,
 )
 from monitor.web.console.assets import Static
 from monitor.web.console.i18n import Languages
@@ -82,7 +84,7 @@ def create_web(ctx: WebContext) -> FastAPI:
         app.include_router(part.router, prefix="/api/v1")
     app.include_router(operations.router)
     app.include_router(page.router)
-    for part in (language, profile, queue, reports, second_factor, signin):
+    for part in (items, language, profile, queue, reports, second_factor, signin, wall):
         app.include_router(part.router)
     for part in (admin, admin_roles, admin_tokens, audit_page):
         app.include_router(part.router)

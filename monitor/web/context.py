@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field
 
 from collectors.base import StoredCounts
+from monitor.areas import AreaOptions
 from monitor.store.database import Database
 from thresholds.settings import Duration, Secret, Settings
 
@@ -112,6 +113,10 @@ class ConfiguredSource:
     demo: bool = False
 
 
+def no_areas() -> Sequence[AreaOptions]:
+    return ()
+
+
 def no_sources() -> Sequence[ConfiguredSource]:
     return ()
 
@@ -140,6 +145,7 @@ class WebContext:
     on_stored        called after a push was stored: source, counts, rejects by reason; for the metrics
     classes          the classes of the catalogue in force, which records may name
     policy           the rules and the catalogue in force
+    areas            the areas that the configuration draws
     report_maker     makes reports by what is now in force; None where there is no daemon behind
     base             the folder that paths of the configuration are relative to
     city             the area of what concerns the whole city
@@ -158,6 +164,7 @@ class WebContext:
     classes: Callable[[], Collection[str] | None] = all_classes
     policy: Callable[[], Policy | None] = no_policy
     report_maker: Callable[[], Maker] | None = None
+    areas: Callable[[], Sequence[AreaOptions]] = no_areas
     installation: str = "价格风险监测"
     city: str = "全市"
     base: Path = Path()

@@ -114,7 +114,12 @@ def move_of(flag: Flag, percent: str) -> str:
 
 def colour_of(flag: Flag) -> str:
     """The class for a grade: by the plan's colour or label, else plain."""
-    for word in (flag.peak_grade.colour, flag.peak_grade.label):
+    return colour_word(flag.peak_grade.label, flag.peak_grade.colour)
+
+
+def colour_word(label: str, colour: str) -> str:
+    """The class for a grade of this label and colour."""
+    for word in (colour, label):
         for sign, css in COLOURS.items():
             if sign in word or css == word:
                 return css

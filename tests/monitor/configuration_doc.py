@@ -23,6 +23,7 @@ from pydantic_core import PydanticUndefined
 
 from alerts.channels.factory import AnyChannel
 from collectors.base import Expectation, SourceOptions
+from monitor.areas import AreaOptions
 from monitor.config_model import Config, Source
 from thresholds.settings import SECONDS, Secret, Settings
 
@@ -109,6 +110,7 @@ def sections() -> dict[str, type[BaseModel]]:
         for model in get_args(get_args(union)[0]):
             add(found, f"{kind}.{get_args(model.model_fields['kind'].annotation)[0]}", model)
     found["source.expect"] = Expectation
+    found["area"] = AreaOptions
     return found
 
 

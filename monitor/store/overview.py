@@ -1,0 +1,128 @@
+"""What the wall and the pages of items show: newest values, open flags by place, whole histories of one item."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+from sqlalchemy import func, select
+
+from monitor.rights import Areas
+from monitor.schema import flag as flag_table
+from monitor.schema import series
+from monitor.store.columns import Columns, SeriesColumns, columns_in, series_in
+from monitor.store.database import Database
+from monitor.store.flag_rows import FlagState
+from thresholds.model import FloatArray, IntArray, SeriesKey
+
+REVISED = 6
+"""rows read beyond two times, because a corrected reading has several"""
+FAR = 2**40
+OPEN = (str(FlagState.OPEN), str(FlagState.ACKNOWLEDGED))
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest reading of every series and the one before it; 0 and NaN where there is none.
+
+    at, before_at  epoch seconds, int64[n_series];  value, before  float64[n_series]
+    """
+
+    known: SeriesColumns
+    at: IntArray
+    value: FloatArray
+    before_at: IntArray
+    before: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Open flags of one item, area, kind and grade."""
+
+    item: str
+    area: str
+    kind: str
+    rank: int
+    grade: str
+    colour: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ItemLine:
+    """One item with how many series, points and areas it has."""
+
+    item: str
+    series: int
+    points: int
+    areas: int
+
+
+def newest(db: Database) -> Newest:
+    """The two newest readings of every series."""
+    with db.connect() as connection:
+        known = series_in(connection)
+        n = len(known.ids)
+        rows = db.bulk.read_newest(connection, known.ids, np.full(n, FAR, np.int64), 2 + REVISED)
+    last = np.ones(len(rows), np.bool_)  # the newest revision of each time
+    last[:-1] = (rows.series_id[1:] != rows.series_id[:-1]) | (rows.at[1:] != rows.at[:-1])
+    of, at, value = rows.series_id[last], rows.at[last], rows.value[last]
+    ends = np.searchsorted(of, np.arange(n), side="right")
+    count = ends - np.searchsorted(of, np.arange(n), side="left")
+    found = Newest(known, np.zeros(n, np.int64), np.full(n, np.nan), np.zeros(n, np.int64), np.full(n, np.nan))
+    some, several = np.flatnonzero(count > 0), np.flatnonzero(count > 1)
+    found.at[some], found.value[some] = at[ends[some] - 1], value[ends[some] - 1]
+    found.before_at[several], found.before[several] = at[ends[several] - 2], value[ends[several] - 2]
+    return found
+
+
+def open_places(db: Database) -> list[Place]:
+    """Open flags, counted by what they are about."""
+    c = flag_table.c
+    columns = (c.item, c.area, c.kind, c.grade_rank, c.grade, c.grade_colour)
+    query = select(*columns, func.count()).where(c.state.in_(OPEN)).group_by(*columns)
+    with db.connect() as connection:
+        return [Place(*row) for row in connection.execute(query)]
+
+
+def list_items(db: Database, areas: Areas) -> list[ItemLine]:
+    """Every item with series in these areas, by name."""
+    s = series.c
+    query = select(s.item, func.count(), func.count(s.point.distinct()), func.count(s.area.distinct()))
+    with db.connect() as connection:
+        found = connection.execute(query.where(areas.where(s.area)).group_by(s.item).order_by(s.item))
+        return [ItemLine(*row) for row in found]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """All readings of the series of one item in some areas: `columns.series_id` is a place in the lists."""
+
+    keys: list[SeriesKey]
+    areas: list[str]
+    sources: list[str]
+    columns: Columns
+
+
+def history_of(db: Database, item: str, areas: Areas, since: int) -> History | None:
+    """The item from epoch second `since` on; None where no series of it lies in these areas."""
+    s = series.c
+    query = select(s.id, s.item, s.spec, s.unit, s.channel, s.point, s.area, s.source)
+    with db.connect() as connection:
+        rows = connection.execute(query.where(s.item == item, areas.where(s.area)).order_by(s.id)).all()
+        if not rows:
+            return None
+        columns = columns_in(db, connection, [row[0] for row in rows], since)
+    place = np.searchsorted(np.array([row[0] for row in rows], np.int64), columns.series_id)
+    return History(
+        [SeriesKey(*row[1:6]) for row in rows],
+        [row[6] for row in rows],
+        [row[7] for row in rows],
+        Columns(place, columns.at, columns.value, columns.mark),
+    )
+
+
+def as_date(number: int) -> date:
+    """Days since 1970-01-01 as a date."""
+    return date.fromordinal(date(1970, 1, 1).toordinal() + number)
