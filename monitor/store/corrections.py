@@ -80,6 +80,24 @@ class Correction:
     effects: tuple[Effect, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class SeriesPlace:
+    """A series as far as a correction needs it."""
+
+    id: int
+    key: SeriesKey
+    area: str
+
+
+def find_series(db: Database, series_id: int, within: ColumnElement[bool]) -> SeriesPlace | None:
+    """A series, None where there is none for this person."""
+    s = series.c
+    query = select(s.item, s.spec, s.unit, s.channel, s.point, s.area).where(s.id == series_id, within)
+    with db.connect() as connection:
+        row = connection.execute(query).one_or_none()
+    return None if row is None else SeriesPlace(series_id, SeriesKey(*row[:5]), row.area)
+
+
 def correct(
     db: Database,
     series_id: int,

@@ -19,6 +19,8 @@ from monitor.web.console import (
     admin_roles,
     admin_tokens,
     audit_page,
+    flag_acts,
+    flag_page,
     items,
     language,
     profile,
@@ -84,7 +86,7 @@ def create_web(ctx: WebContext) -> FastAPI:
         app.include_router(part.router, prefix="/api/v1")
     app.include_router(operations.router)
     app.include_router(page.router)
-    for part in (items, language, profile, queue, reports, second_factor, signin, wall):
+    for part in (flag_acts, flag_page, items, language, profile, queue, reports, second_factor, signin, wall):
         app.include_router(part.router)
     for part in (admin, admin_roles, admin_tokens, audit_page):
         app.include_router(part.router)

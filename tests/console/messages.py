@@ -16,6 +16,8 @@ from babel.messages.extract import extract
 from babel.messages.pofile import read_po, write_po
 
 from monitor.documents.model import TITLES
+from monitor.flag_facts import MARKS
+from monitor.reasoning import CALENDARS, ENDS
 from monitor.rights import ACTIONS, shipped_roles
 from monitor.web import flag_words
 from monitor.web.console.i18n import DOMAIN, LANGUAGES, LOCALE, SOURCE_LANGUAGE
@@ -42,6 +44,8 @@ def words_of_tables() -> Iterator[tuple[str, str]]:
         ("monitor/rights.py", ACTIONS.values()),
         ("monitor/roles.toml", [role.title for role in shipped_roles().values()]),
         ("monitor/documents/model.py", TITLES.values()),
+        ("monitor/reasoning.py", [*ENDS.values(), *CALENDARS.values()]),
+        ("monitor/flag_facts.py", MARKS.values()),
         ("monitor/web/flag_words.py", [*STATES.values(), *VERDICTS.values(), *flag_words.ACTIONS.values()]),
     ]
     for place, words in tables:

@@ -1,5 +1,6 @@
 // The review queue from the keyboard. Every act is the form that the page has anyway, sent in the background, one after
 // the other; the answer says how each flag stands. Texts come from the page.
+import { singleKeys } from "./lib/keys.js";
 
 const list = document.getElementById("queue");
 const announce = document.getElementById("announce");
@@ -10,7 +11,6 @@ let current = null; // the row that keys are about
 let chosen = null; // the verdict that waits for confirmation: { key, shown }
 let lastAct = list ? list.dataset.last : "";
 let sending = Promise.resolve();
-let keysOn = true;
 
 const template = document.getElementById("strip");
 const strip = template ? template.content.firstElementChild.cloneNode(true) : null;
@@ -204,28 +204,15 @@ const KEYS = {
   Enter: enter, o: () => current && sending.then(() => { location.href = current.querySelector("a.item").href; }),
   y: confirm, Escape: cancel, n: note, u: undo, x: () => select(current), a: mine,
   "/": () => { const box = document.querySelector(".narrowing"); box.open = true; document.getElementById("q-item").focus(); },
-  "?": () => { const keys = document.getElementById("keys"); keys.open = !keys.open; if (keys.open) { keys.scrollIntoView({ block: "nearest" }); keys.querySelector("summary").focus(); } },
 };
 verdicts.forEach((key, at) => { KEYS[String(at + 1)] = () => choose(key); });
 
-function onKey(event) {
-  if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return;
-  const target = event.target;
-  if (strip && target === part(".noting input")) {
-    if (event.key === "Enter") { event.preventDefault(); saveNote(); }
-    if (event.key === "Escape") { cancel(); current.focus({ preventScroll: true }); }
-    return;
-  }
-  if (!keysOn || target.closest("input:not([type=checkbox]), select, textarea")) return;
-  if (event.key === "Enter" && target.closest("a, button, summary") || event.key === "?" && target.closest("input")) return;
-  const act = KEYS[event.key];
-  if (!act) return;
-  if (!list && event.key !== "/" && event.key !== "?") return;
-  event.preventDefault();
-  act();
-}
-
-document.addEventListener("keydown", onKey);
+document.addEventListener("keydown", (event) => {
+  if (!strip || event.target !== part(".noting input") || event.isComposing) return;
+  if (event.key === "Enter") { event.preventDefault(); saveNote(); }
+  if (event.key === "Escape") { event.preventDefault(); cancel(); current.focus({ preventScroll: true }); }
+});
+singleKeys(KEYS, (event) => list || event.key === "/" || event.key === "?");
 if (list) {
   list.addEventListener("focusin", (event) => go(event.target.closest(".row"), { focus: false }));
   list.addEventListener("click", (event) => { if (!event.target.closest("a, button, input")) go(event.target.closest(".row")); });
@@ -243,16 +230,4 @@ if (list) {
   count();
 }
 
-// People who speak to their computer, or whose keys are needed elsewhere, switch single keys off (WCAG 2.1.4).
-const keysSwitch = document.getElementById("keys-switch");
-if (keysSwitch) {
-  const box = document.getElementById("keys-on");
-  try { keysOn = localStorage.getItem("review-keys") !== "off"; } catch { /* a browser that keeps nothing */ }
-  box.checked = keysOn;
-  keysSwitch.hidden = false;
-  box.addEventListener("change", () => {
-    keysOn = box.checked;
-    try { localStorage.setItem("review-keys", keysOn ? "on" : "off"); } catch { /* the same */ }
-  });
-}
 document.documentElement.classList.add("scripted");
