@@ -22,6 +22,7 @@ from collectors.push import PushOptions
 from monitor import jobs
 from monitor.check import check
 from monitor.config_model import Config
+from monitor.entry.tools import tools
 from monitor.evaluation import Evaluation
 from monitor.metrics import Metrics
 from monitor.reporting import Maker
@@ -47,6 +48,9 @@ PICTURE_EVERY = timedelta(seconds=10)
 WATCH_EVERY = timedelta(minutes=1)
 SEND_EVERY = timedelta(seconds=5)
 TIDY_EVERY = timedelta(hours=1)
+DUTIES_EVERY = timedelta(minutes=10)
+ALWAYS = {"evaluate", "watch", "picture", "tidy", "duties", "reports"}
+"""Jobs that every configuration has."""
 REPORTS_EVERY = timedelta(minutes=5)
 LONGEST_LOOK = 60.0
 """Seconds after which a database that has not answered counts as one that does not."""
@@ -73,6 +77,7 @@ class App:
         self.on_must_stop: Callable[[], None] = lambda: None
         self.metrics = Metrics(clock, lambda: self.snapshot, config.metrics)
         self.evaluation = Evaluation(db, config, policy, self.metrics)
+        self.entry = tools(config.entry, policy.catalogue, config.source)
         self.channels: dict[str, Channel] = {}
         self.collectors: dict[str, Collector] = {}
         self.scheduler = Scheduler(self.metrics, sources=len(config.source), channels=len(config.channel))
@@ -148,6 +153,7 @@ class App:
         add("watch", partial(jobs.watch, self), every=WATCH_EVERY)
         add("picture", partial(jobs.picture, self), every=PICTURE_EVERY, pool="watch")
         add("tidy", partial(jobs.tidy, self), every=TIDY_EVERY, pool="watch")
+        add("duties", partial(jobs.duties, self), every=DUTIES_EVERY, pool="watch")
         add("reports", partial(jobs.reports, self), every=REPORTS_EVERY, pool="watch")
         for one in asked:
             work = partial(jobs.collect, self, self.collectors[one.name])
@@ -164,7 +170,7 @@ class App:
         for name, channel in self.channels.items():
             add(f"send:{name}", partial(jobs.send, self, channel), every=SEND_EVERY, pool=SEND)
         wanted = {f"collect:{s.name}" for s in asked} | {f"send:{n}" for n in self.channels}
-        for name in before - wanted - {"evaluate", "watch", "picture", "tidy", "reports"}:
+        for name in before - wanted - ALWAYS:
             self.scheduler.remove(name)
         self.declare()
 
@@ -175,6 +181,7 @@ class App:
             "watch": WATCH_EVERY.total_seconds(),
             "picture": PICTURE_EVERY.total_seconds(),
             "tidy": TIDY_EVERY.total_seconds(),
+            "duties": DUTIES_EVERY.total_seconds(),
             "reports": REPORTS_EVERY.total_seconds(),
         }
         intervals |= {f"send:{name}": SEND_EVERY.total_seconds() for name in self.channels}
@@ -214,6 +221,7 @@ class App:
     def take_over(self, config: Config, policy: Policy) -> None:
         self.config, self.policy = config, policy
         self.evaluation.adopt(config, policy)
+        self.entry = tools(config.entry, policy.catalogue, config.source)
         self.schedule()
 
 
@@ -269,6 +277,7 @@ def web_context(app: App) -> WebContext:
         policy=lambda: app.policy,
         report_maker=app.report_maker,
         areas=lambda: app.config.area,
+        entry=lambda: app.entry,
         installation=config.installation.name,
         city=config.installation.city,
         base=config.base,

@@ -13,6 +13,7 @@ from collectors.push import PushOptions
 from monitor.config import Config, read_config
 from monitor.config_checks import Draft, all_secrets
 from monitor.config_model import Alerts, Detection
+from monitor.entry.options import EntryOptions
 from monitor.web.context import WebSettings
 from thresholds.plan import Policy, load_policy
 from thresholds.settings import Fault
@@ -37,7 +38,7 @@ def check(path: Path, shown: str | None = None) -> CheckReport:
     if draft is None:
         return CheckReport(tuple(faults), ())
     policy, policy_faults = policy_of(draft)
-    found = sorted({*faults, *policy_faults, *unknown_classes(draft, policy)})
+    found = sorted({*faults, *policy_faults, *unknown_classes(draft, policy), *classes_of_entry(draft, policy)})
     warnings = [warning for advice in ADVICE for warning in advice(draft)]
     if found:
         return CheckReport(tuple(found), tuple(warnings))
@@ -72,6 +73,20 @@ def unknown_classes(draft: Draft, policy: Policy | None) -> Iterator[Fault]:
                     f"the class {one.item_class!r} is not in the catalogue",
                     "Correct it, or add the class to a catalogue",
                 )
+
+
+def classes_of_entry(draft: Draft, policy: Policy | None) -> Iterator[Fault]:
+    """So do duties and limits of explanation."""
+    options = draft.models.get("entry")
+    if policy is None or not isinstance(options, EntryOptions):
+        return
+    named = [(f"entry.duty[{n}].item_class", one.item_class) for n, one in enumerate(options.duty, 1)]
+    named += [(f"entry.explain.{name}", name) for name in options.explain if name != "other"]
+    for key, name in named:
+        if name and name not in policy.catalogue.classes:
+            yield draft.fault(
+                key, f"the class {name!r} is not in the catalogue", "Correct it, or add the class to a catalogue"
+            )
 
 
 # --- what is allowed but unwise ---

@@ -22,6 +22,7 @@ from collectors.push import PushOptions
 from collectors.sql import SqlOptions
 from monitor.areas import AreaOptions
 from monitor.documents.options import ReportOptions
+from monitor.entry.options import EntryOptions
 from monitor.snapshot import MetricsOptions
 from monitor.web.context import WebSettings
 from thresholds.settings import Duration, Secret, Settings
@@ -100,6 +101,7 @@ class Config(Settings):
     channel: tuple[AnyChannel, ...] = ()
     source: tuple[Source, ...] = ()
     metrics: MetricsOptions = MetricsOptions()
+    entry: EntryOptions = EntryOptions()
     reports: ReportOptions = ReportOptions()
     area: tuple[AreaOptions, ...] = ()
     logging: Logging = Logging()

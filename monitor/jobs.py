@@ -6,6 +6,7 @@
     watch     the clock -> silence, duty gaps
     picture   database -> metrics and health
     reports   observations -> drafts of the daily and the weekly report
+    duties    observations -> who reports what by when, and how complete the last days are
     tidy      what is kept only for a while
 
 Every job reads what it works on from the database and writes what it did there; a crash between two jobs loses
@@ -26,7 +27,8 @@ from alerts.outbox import Outcome, State, deliver
 from collectors.base import CollectError, Collector, Fetched
 from monitor.pictures import take
 from monitor.reporting import make_due
-from monitor.store import batches, observations, outbox, sources
+from monitor.store import batches, forms, observations, outbox, sources, uploads
+from monitor.store import duties as due
 from monitor.store.errors import StoreError
 from monitor.store.lock import AlreadyRunning, DatabaseMoved
 
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ANSWERS_KEPT = timedelta(hours=48)
+FORMS_KEPT = timedelta(days=90)
 CLOCK_TOLERANCE = 5.0
 """Seconds by which the clock may differ from the steady one between two looks before it counts as a jump."""
 
@@ -177,10 +180,19 @@ def reports(app: App) -> None:
     make_due(app.report_maker(), app.clock())
 
 
+def duties(app: App) -> None:
+    """Who has to report what by when, and how complete the last days were."""
+    tools = app.entry
+    due.refresh(app.db, app.config.zone, tools.options, tools.sources, tools.catalogue, app.clock())
+
+
 def tidy(app: App) -> None:
-    """Forget answers that no repeat will ask for any more; expire messages to channels that are gone."""
+    """Forget answers that no repeat will ask for any more, and uploads that expired; expire messages to channels that
+    are gone."""
     now = app.clock()
     batches.forget_answers(app.db, now - ANSWERS_KEPT)
+    forms.forget(app.db, now - FORMS_KEPT)
+    uploads.forget(app.db, now)
     for expired in outbox.tidy(app.db, None, now, app.config.alerts.retry).expired:
         app.metrics.gave_up(expired.channel, "expired")
         log.error("a message to channel %s expired unsent; see its flag for who was not told", expired.channel)

@@ -18,22 +18,23 @@ ALL = "合计"
 def series_of(goods: str, area: str) -> SeriesKey:
     """The series of complaints about some goods or services in an area.
 
-    The area is part of the point, since areas themselves do not tell series apart. Raises CellError.
+    The area is part of the point, since areas themselves do not tell series apart. What it is about is its spec, an
+    item or a class: by that the rules on prices find the complaints about an item (thresholds.concerns). It is in the
+    name as well, so that flags are about complaints of one kind. Raises CellError.
     """
     name, place = clean_name(goods), clean_name(area)
     if not name or not place:
         raise CellError("no_item", "请写品种和区域")
-    item = ITEM if name == ALL else f"{ITEM}({name})"
-    return SeriesKey(item, "", UNIT, CHANNEL, f"{place}{CHANNEL}")
+    if name == ALL:
+        return SeriesKey(ITEM, "", UNIT, CHANNEL, point_of(place))
+    return SeriesKey(f"{ITEM}({name})", name, UNIT, CHANNEL, point_of(place))
 
 
 def goods_of(key: SeriesKey) -> str | None:
     """What a series of complaints is about; None where it is none of these."""
     if key.item == ITEM:
         return ALL
-    if key.item.startswith(f"{ITEM}(") and key.item.endswith(")"):
-        return key.item[len(ITEM) + 1 : -1]
-    return None
+    return key.spec if key.spec and key.item == f"{ITEM}({key.spec})" else None
 
 
 def point_of(area: str) -> str:

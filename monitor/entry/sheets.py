@@ -236,6 +236,7 @@ class Reader:
 REMEDY = {
     "zero": "价格不能是零或负数；无货、停售请留空或写“无”",
     "count": "件数应为不小于零的整数；请核对",
+    "unexplained": "变动较大，没有写明原因或没有确认，未提交；请核对后重新报送，并在备注列写明原因",
 }
 EMPTY = ObservationBatch([], [], [], np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64))
 

@@ -171,6 +171,14 @@ def list_batches(
         ]
 
 
+def batch_of(db: Database, batch_id: int) -> BatchRecord:
+    """One batch. Raises LookupError where there is none of this id."""
+    found = list_batches(db, limit=1, after=batch_id + 1)
+    if not found or found[0].id != batch_id:
+        raise LookupError(f"there is no batch {batch_id}")
+    return found[0]
+
+
 def rejects_of(db: Database, batch_id: int, limit: int = REJECTS_KEPT) -> list[Reject]:
     """The rejects kept of a batch, in the order they came."""
     query = select(reject.c.row, reject.c.reason, reject.c.detail, reject.c.content)

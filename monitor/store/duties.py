@@ -239,6 +239,7 @@ class DayCount:
     expected: int
     on_time: int
     late: int
+    area: str = ""
 
     @property
     def missing(self) -> int:
@@ -263,7 +264,7 @@ def history(
     found: dict[str, list[DayCount]] = {}
     with db.connect() as connection:
         for row in connection.execute(query):
-            found.setdefault(row.point, []).append(DayCount(row.day, row.expected, row.on_time, row.late))
+            found.setdefault(row.point, []).append(DayCount(row.day, row.expected, row.on_time, row.late, row.area))
     return found
 
 

@@ -16,6 +16,8 @@ from monitor.store.demo import is_demo_source
 from monitor.store.text import moment, seconds
 from thresholds.model import BoolArray, FloatArray, IntArray, Mark, ObservationBatch, SeriesKey
 
+LATEST = 2**62
+
 
 def lines(db: Database, point: str, start: datetime, end: datetime, *, oldest: datetime) -> list[Line]:
     """The series of a point that had a value since `oldest`, with the newest value from `start` on and before `end`,
@@ -23,15 +25,17 @@ def lines(db: Database, point: str, start: datetime, end: datetime, *, oldest: d
     with db.connect() as connection:
         rows = connection.execute(select(series).where(series.c.point == point)).all()
         ids = [row.id for row in rows]
+        newest = _newest(connection, ids, seconds(oldest), LATEST)
+        ids = [i for i in ids if i in newest]
         on_day = _newest(connection, ids, seconds(start), seconds(end))
         before = _newest(connection, ids, seconds(oldest), seconds(start))
         notes = _notes(connection, ids, seconds(start), seconds(end))
     found = []
     for row in rows:
         key = SeriesKey(row.item, row.spec, row.unit, row.channel, row.point)
-        day, last = on_day.get(row.id), before.get(row.id)
-        if day is None and last is None:
+        if row.id not in newest:
             continue
+        day, last = on_day.get(row.id), before.get(row.id)
         if day is not None:
             day = Value(day.at, day.value, notes.get((row.id, seconds(day.at)), ""))
         found.append(Line(row.id, key, row.area, is_demo_source(row.source), day, last))

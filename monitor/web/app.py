@@ -19,6 +19,11 @@ from monitor.web.console import (
     admin_roles,
     admin_tokens,
     audit_page,
+    entry,
+    entry_complaints,
+    entry_decisions,
+    entry_patrols,
+    entry_upload,
     flag_acts,
     flag_page,
     items,
@@ -26,6 +31,7 @@ from monitor.web.console import (
     profile,
     queue,
     reports,
+    reports_due,
     second_factor,
     signin,
     visit,
@@ -87,6 +93,8 @@ def create_web(ctx: WebContext) -> FastAPI:
     app.include_router(operations.router)
     app.include_router(page.router)
     for part in (flag_acts, flag_page, items, language, profile, queue, reports, second_factor, signin, wall):
+        app.include_router(part.router)
+    for part in (entry, entry_upload, entry_complaints, entry_patrols, entry_decisions, reports_due):
         app.include_router(part.router)
     for part in (admin, admin_roles, admin_tokens, audit_page):
         app.include_router(part.router)

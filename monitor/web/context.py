@@ -13,6 +13,7 @@ from pydantic import Field
 
 from collectors.base import StoredCounts
 from monitor.areas import AreaOptions
+from monitor.entry.tools import EntryTools, shipped_tools
 from monitor.store.database import Database
 from thresholds.settings import Duration, Secret, Settings
 
@@ -145,6 +146,7 @@ class WebContext:
     on_stored        called after a push was stored: source, counts, rejects by reason; for the metrics
     classes          the classes of the catalogue in force, which records may name
     policy           the rules and the catalogue in force
+    entry            what data entry goes by: duties, limits of explanation, catalogue
     areas            the areas that the configuration draws
     report_maker     makes reports by what is now in force; None where there is no daemon behind
     base             the folder that paths of the configuration are relative to
@@ -163,6 +165,7 @@ class WebContext:
     sources: Callable[[], Sequence[ConfiguredSource]] = no_sources
     classes: Callable[[], Collection[str] | None] = all_classes
     policy: Callable[[], Policy | None] = no_policy
+    entry: Callable[[], EntryTools] = shipped_tools
     report_maker: Callable[[], Maker] | None = None
     areas: Callable[[], Sequence[AreaOptions]] = no_areas
     installation: str = "价格风险监测"

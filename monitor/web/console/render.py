@@ -48,6 +48,7 @@ NAVIGATION = (
     Entry("/wall", _("总览"), Action.OVERVIEW_VIEW),
     Entry("/items", _("品种"), Action.OVERVIEW_VIEW),
     Entry("/entry", _("报送"), Action.OBSERVATIONS_REPORT),
+    Entry("/reports-due", _("报送情况"), Action.OBSERVATIONS_VIEW),
     Entry("/records", _("登记"), Action.RECORDS_VIEW),
     Entry("/reports", _("报告"), Action.REPORTS_VIEW),
     Entry("/health", _("运行"), Action.HEALTH_VIEW),

@@ -1,0 +1,163 @@
+"""/reports-due: which point reports by when, who is on time, late or missing, today and in the last weeks (P15)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from monitor.entry.duties import date_of, day_number
+from monitor.rights import Action, Visitor
+from monitor.schema import series
+from monitor.schema_entry import report_day
+from monitor.store import duties
+from monitor.store.duties import DayCount, PointDay
+from monitor.web.console import render
+from monitor.web.console.entry_access import worked_out
+from monitor.web.console.entry_words import STATES
+from monitor.web.console.i18n import _
+from monitor.web.console.visit import Hidden, viewed, visitor
+from monitor.web.context import WebContext
+from monitor.web.security import Context
+
+router = APIRouter(include_in_schema=False)
+Watcher = Annotated[Visitor, Depends(visitor(Action.OBSERVATIONS_VIEW))]
+
+WEEKS = 28
+SHORT = 7
+ON_A_PAGE = 100
+FILTERS = ("", "missing", "late", "done")
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """Completeness and timeliness over some days, None where nothing was expected."""
+
+    expected: int
+    complete: float | None
+    on_time: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One point: today, and the last days."""
+
+    point: str
+    area: str
+    today: PointDay | None
+    week: Shares
+    weeks: Shares
+
+
+def shares(days: Sequence[DayCount]) -> Shares:
+    expected = sum(d.expected for d in days)
+    if not expected:
+        return Shares(0, None, None)
+    came, on_time = sum(d.on_time + d.late for d in days), sum(d.on_time for d in days)
+    return Shares(expected, came / expected, on_time / expected)
+
+
+@router.get("/reports-due")
+def show(
+    request: Request, ctx: Context, who: Watcher, area: str = "", state: str = "", page: int = 1, point: str = ""
+) -> Response:
+    reach = who.reach(Action.OBSERVATIONS_VIEW)
+    now, worked = ctx.now(), worked_out(ctx)
+    here = reach.where(series.c.area, series.c.point)
+    today = {p.point: p for p in duties.today(ctx.db, ctx.zone, now, where=here)}
+    if point:
+        return one_point(request, ctx, who, today, point)
+    viewed(request, who, "reports-due:*")
+    first = day_number(now, ctx.zone) - WEEKS
+    past = duties.history(ctx.db, first, first + WEEKS - 1, where=reach.where(report_day.c.area, report_day.c.point))
+    rows = [row_of(name, today.get(name), past.get(name, []), first) for name in sorted({*today, *past})]
+    areas = sorted({row.area for row in rows if row.area})
+    rows = [row for row in rows if (not area or row.area == area) and fits(row, state)]
+    rows.sort(key=lambda row: (-(row.today.missing if row.today else 0), row.area, row.point))
+    page = max(1, min(page, 1 + len(rows) // ON_A_PAGE))
+    counted = [row.today for row in rows if row.today]
+    return render.page(
+        request,
+        "console/reports_due.html",
+        visitor=who,
+        title=_("报送情况"),
+        rows=rows[(page - 1) * ON_A_PAGE : page * ON_A_PAGE],
+        total=sum_of(counted),
+        points=len(counted),
+        area=area,
+        area_options=[(name, name) for name in areas],
+        state=state,
+        page=page,
+        pages=-(-len(rows) // ON_A_PAGE),
+        link=lambda page: "/reports-due?" + urlencode({"area": area, "state": state, "page": page}),
+        day=date_of(day_number(now, ctx.zone)),
+        due=ctx.entry().options.due,
+        worked_out=worked,
+        weeks=WEEKS,
+        short=SHORT,
+    )
+
+
+def row_of(point: str, today: PointDay | None, past: Sequence[DayCount], first: int) -> Row:
+    recent = [d for d in past if d.day >= first + WEEKS - SHORT]
+    area = today.area if today else (past[-1].area if past else "")
+    return Row(point, area, today, shares(recent), shares(past))
+
+
+def fits(row: Row, state: str) -> bool:
+    today = row.today
+    match state:
+        case "missing":
+            return today is not None and today.missing > 0
+        case "late":
+            return today is not None and today.late > 0
+        case "done":
+            return today is not None and today.expected == today.reported
+        case _:
+            return True
+
+
+def sum_of(days: Sequence[PointDay]) -> PointDay:
+    total = PointDay("", "", 0)
+    for one in days:
+        total.on_time += one.on_time
+        total.late += one.late
+        total.missing += one.missing
+        total.awaited += one.awaited
+    return total
+
+
+def one_point(request: Request, ctx: WebContext, who: Visitor, today: dict[str, PointDay], point: str) -> Response:
+    """The reports of one point: each of today, and day by day."""
+    reach = who.reach(Action.OBSERVATIONS_VIEW)
+    now = ctx.now()
+    first = day_number(now, ctx.zone) - WEEKS
+    past = duties.history(
+        ctx.db,
+        first,
+        first + WEEKS - 1,
+        points={point},
+        where=reach.where(report_day.c.area, report_day.c.point),
+    ).get(point, [])
+    if point not in today and not past:
+        raise Hidden
+    viewed(request, who, f"reports-due:{point}")
+    days: list[tuple[date, DayCount]] = [(date_of(d.day), d) for d in reversed(past)]
+    return render.page(
+        request,
+        "console/reports_due_point.html",
+        visitor=who,
+        title=_("报送情况"),
+        point=point,
+        today=today.get(point),
+        states=STATES,
+        days=days,
+        shares=shares(past),
+        weeks=WEEKS,
+        may_report=who.may(Action.OBSERVATIONS_REPORT, today[point].area, point) if point in today else False,
+    )
