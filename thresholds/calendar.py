@@ -1,8 +1,9 @@
 """Civil calendar arithmetic on whole columns of days (int32, days since 1970-01-01).
 
-A month or year earlier is the same day of the month, or the last day where that month is shorter (31 March -> 28 or
-29 February). A 旬 is the third of a month: days 1-10, 11-20, 21 to the end. A 旬 earlier is the same place in the 旬
-before; the last day of a 旬 goes with the last day of the 旬 before (10 May -> 30 April, 28 February -> 20 February).
+A month, three months or a year earlier is the same day of the month, or the last day where that month is shorter
+(31 March -> 28 or 29 February). A 旬 is the third of a month: days 1-10, 11-20, 21 to the end. A 旬 earlier is the same
+place in the 旬 before; the last day of a 旬 goes with the last day of the 旬 before (10 May -> 30 April, 28 February ->
+20 February).
 A lunar year earlier is the day as far from Spring Festival, where this day or the Gregorian one a year earlier lies
 within 30 days of it (an ordinary day is not compared with a festival's), else the Gregorian year earlier.
 """
@@ -29,11 +30,13 @@ class Lag(StrEnum):
     TEN_DAYS = "10d"
     THIRTY_DAYS = "30d"
     MONTH = "1m"
+    THREE_MONTHS = "3m"
     YEAR = "1y"
     YEAR_OF_WEEKS = "52w"
     LUNAR_YEAR = "1y-lunar"
 
 
+MONTHS = {Lag.MONTH: 1, Lag.THREE_MONTHS: 3}
 FIXED = {Lag.DAY: 1, Lag.WEEK: 7, Lag.TEN_DAYS: 10, Lag.THIRTY_DAYS: 30, Lag.YEAR_OF_WEEKS: 364}
 
 TOLERANCE = {
@@ -43,6 +46,7 @@ TOLERANCE = {
     Lag.TEN_DAYS: 4,
     Lag.THIRTY_DAYS: 10,
     Lag.MONTH: 10,
+    Lag.THREE_MONTHS: 10,
     Lag.YEAR: 20,
     Lag.YEAR_OF_WEEKS: 6,
     Lag.LUNAR_YEAR: 20,
@@ -57,6 +61,7 @@ WORDS = {
     Lag.TEN_DAYS: "10日内累计",
     Lag.THIRTY_DAYS: "30日内累计",
     Lag.MONTH: "较上月同日",
+    Lag.THREE_MONTHS: "3个月内累计",
     Lag.YEAR: "较上年同日",
     Lag.YEAR_OF_WEEKS: "较上年同周",
     Lag.LUNAR_YEAR: "较上年农历同日",
@@ -79,8 +84,7 @@ def earlier_dates(days: Day, lag: Lag) -> Day:
     of_month = (dates - month.astype("datetime64[D]")).astype(np.int64)  # 0 for the first
     if lag is Lag.XUN:
         return xun_earlier(month, of_month).astype(np.int32)
-    back = 1 if lag is Lag.MONTH else 12
-    found = clipped(month - back, of_month).astype(np.int32)
+    found = clipped(month - MONTHS.get(lag, 12), of_month).astype(np.int32)
     if lag is Lag.LUNAR_YEAR:
         found = lunar.years_earlier(days, 1, found)
     return found

@@ -195,6 +195,21 @@ def test_complaints_themselves() -> None:
     assert flag.exit is None
 
 
+def test_counts_and_indices_of_a_grade_have_an_end_too() -> None:
+    """A graded flag on counts ends when they are back, one on an index, which has no percentages, with calm alone."""
+    surge = rule({"kind": "multiple", "times": 2, "at_least": 5}, rank=1, direction="up")
+    (flag,) = moves(counts([*SURGE, *[4.0] * 20]), policy(surge))
+    assert flag.exit is not None
+    assert (flag.exit.rule, flag.exit.at) == ("exit-15-days/counts", at(71))
+    high = rule({"kind": "level", "above": 4}, rank=1, direction="up")
+    index = [replace(o, key=replace(o.key, unit="%")) for o in jump([2.8] * 5, item="居民消费价格同比", every=31)]
+    index = [replace(o, value=o.value if o.value < 2.5 else 2.1) for o in index]
+    index[20] = replace(index[20], value=4.5)
+    (flag,) = moves(index, policy(high))
+    assert flag.exit is not None
+    assert (flag.exit.rule, flag.exit.at) == ("exit-15-days/index", index[22].at)
+
+
 def test_a_long_surge_does_not_become_its_own_measure() -> None:
     """Four months at twenty a day: still not back, whatever a median of the newest weeks would say."""
     surge = rule({"kind": "multiple", "times": 2, "at_least": 5}, direction="up")

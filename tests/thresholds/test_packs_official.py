@@ -112,6 +112,17 @@ def test_sows_are_compared_with_the_year_before() -> None:
     assert days(flagged(series("能繁母猪存栏", "万头", rows), "pork2021"))[0] == ("sow-2", "2024-03-01")
 
 
+@pytest.mark.parametrize(
+    ("fall", "expected"), [(4.99, None), (5, "sow-3m-2"), (10, "sow-3m-2"), (10.01, "sow-3m-1"), (20, "sow-3m-1")]
+)
+def test_sows_are_compared_with_three_months_before(fall: float, expected: str | None) -> None:
+    """5 % and 10 % over three months are level two, more than 10 % is level one, whatever the year before was."""
+    months = ["2024-01-01", "2024-02-01", "2024-03-01", "2024-04-01"]
+    stock = [4000.0, 4000 * (1 - fall / 300), 4000 * (1 - fall / 150), 4000 * (1 - fall / 100)]
+    flags = flagged(series("能繁母猪存栏", "万头", list(zip(months, stock, strict=True))), "pork2021")
+    assert days(flags) == ([(expected, "2024-04-01")] if expected else [])
+
+
 CPI = {"2022-05": 3.1, "2022-07": 3.4, "2022-08": 2.5, "2022-09": 3.0, "2023-02": 3.2, "2023-03": 3.3, "2024-01": 3.5}
 
 

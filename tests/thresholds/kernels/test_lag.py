@@ -42,7 +42,9 @@ def one_earlier(day: date, lag: Lag) -> date:
             away = (day - SPRING_FESTIVAL[year]).days
             if abs(away) <= 30 or (abs(away) < 90 and abs((gregorian - SPRING_FESTIVAL[year - 1]).days) <= 30):
                 return SPRING_FESTIVAL[year - 1] + timedelta(days=away)
-    year, month = (before.year, before.month) if lag is Lag.MONTH else (day.year - 1, day.month)
+    back = {Lag.MONTH: 1, Lag.THREE_MONTHS: 3}.get(lag, 12)
+    year, month = divmod(day.year * 12 + day.month - 1 - back, 12)
+    month += 1
     return date(year, month, min(day.day, calendar.monthrange(year, month)[1]))
 
 
