@@ -6,8 +6,9 @@ import os
 import re
 from functools import cache
 from pathlib import Path
+from weakref import WeakSet
 
-from playwright.sync_api import Page
+from playwright.sync_api import BrowserContext, Page
 
 AXE = Path(__file__).parents[2] / "monitor" / "web" / "assets" / "node_modules" / "axe-core" / "axe.min.js"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -22,8 +23,13 @@ def axe_source() -> str:
     return AXE.read_text("utf-8")
 
 
+WITHOUT_SCRIPTS: WeakSet[BrowserContext] = WeakSet()
+"""axe would wait in these for ever"""
+
+
 def axe(page: Page, *, leave_out: tuple[str, ...] = ()) -> None:
     """No breach of WCAG 2.0, 2.1 and 2.2, A and AA, that axe can find. `leave_out`: selectors of what is not ours."""
+    assert page.context not in WITHOUT_SCRIPTS, "axe needs scripts: look at the page in another tab"
     page.evaluate(axe_source() + "; 0")
     where = {"include": [["html"]], "exclude": [[one] for one in leave_out]}
     found = page.evaluate(

@@ -17,6 +17,7 @@ import pytest
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, Response, sync_playwright
 
+from tests.browser.checks import WITHOUT_SCRIPTS
 from tests.console import people
 from tests.web.conftest import Running, running, serve
 
@@ -127,6 +128,8 @@ class Tabs:
             **options,
         )
         context.set_default_timeout(PATIENCE_MS)
+        if not scripts:
+            WITHOUT_SCRIPTS.add(context)
         if who is not None:
             host = urlsplit(self.running.url).hostname or ""
             context.add_cookies(
