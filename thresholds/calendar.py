@@ -1,9 +1,9 @@
 """Civil calendar arithmetic on whole columns of days (int32, days since 1970-01-01).
 
 A month, three months or a year earlier is the same day of the month, or the last day where that month is shorter
-(31 March -> 28 or 29 February). A 旬 is the third of a month: days 1-10, 11-20, 21 to the end. A 旬 earlier is the same
-place in the 旬 before; the last day of a 旬 goes with the last day of the 旬 before (10 May -> 30 April, 28 February ->
-20 February).
+(31 March -> 28 or 29 February). A 旬 is the third of a month: days 1-10, 11-20, 21 to the end. A 旬 earlier is the
+same place in the 旬 before; the last day of a 旬 goes with the last day of the 旬 before (10 May -> 30 April,
+28 February -> 20 February).
 A lunar year earlier is the day as far from Spring Festival, where this day or the Gregorian one a year earlier lies
 within 30 days of it (an ordinary day is not compared with a festival's), else the Gregorian year earlier.
 """
