@@ -24,10 +24,13 @@ from collectors.demo import DemoOptions
 from collectors.folder import FolderOptions
 from collectors.push import PushOptions
 from monitor.config_model import Alerts, DatabaseOptions, Detection, Installation
+from monitor.oidc import is_safe
+from monitor.rights import shipped_roles
 from monitor.web.context import WebSettings
 from thresholds.settings import Fault, Secret, Settings
 
 SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
 HOST = re.compile(r"[A-Za-z0-9._:-]+")
 LEAST_HISTORY = timedelta(days=30)
 
@@ -279,6 +282,33 @@ def listens(draft: Draft) -> Iterator[Fault]:
         )
 
 
+def sign_in(draft: Draft) -> Iterator[Fault]:
+    """Sessions last; the provider of the office can be used as it is configured."""
+    web = draft.models.get("web")
+    if not isinstance(web, WebSettings):
+        return
+    for key, given in (("session_idle", web.session_idle), ("session_length", web.session_length)):
+        if given < MINUTE:
+            yield draft.fault(f"web.{key}", "nobody can work within less than a minute", 'Write one such as "2h"')
+    oidc = web.oidc
+    if oidc is None:
+        return
+    if not web.public_url:
+        yield draft.fault(
+            "web.public_url", "the provider in web.oidc must know where to send people back to", "Add public_url"
+        )
+    if not is_safe(oidc.issuer):
+        yield draft.fault("web.oidc.issuer", "the provider is not reached by https", "Write its https address")
+    role = oidc.create_with_role
+    if role and (role not in shipped_roles() or role == "admin"):
+        known = ", ".join(name for name in shipped_roles() if name != "admin")
+        yield draft.fault(
+            "web.oidc.create_with_role", f"{role!r} cannot be given to everybody", f"Use one of {known}"
+        )
+    if oidc.ca_file and not os.path.isfile(draft.base / oidc.ca_file):
+        yield draft.fault("web.oidc.ca_file", f"there is no file {oidc.ca_file}", "Put it there, or correct the path")
+
+
 def paths(draft: Draft) -> Iterator[Fault]:
     """Files that are read exist; folders that are written to exist or can be made."""
     detection = draft.models.get("detection")
@@ -363,6 +393,7 @@ CHECKS: tuple[Callable[[Draft], Iterator[Fault]], ...] = (
     leases,
     database,
     listens,
+    sign_in,
     paths,
     shared,
 )

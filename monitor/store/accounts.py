@@ -19,7 +19,7 @@ from monitor.rights import EVERYWHERE, Areas, Held
 from monitor.schema_console import account, account_point, account_role, recovery_code
 from monitor.store.database import Database
 from monitor.store.roles import EVERY_AREA, AccountError, check_role, keeping_a_manager
-from monitor.store.text import is_storable, moment, moment_or_none, seconds
+from monitor.store.text import is_storable, moment, moment_or_none, seconds, storable
 
 TEXT_LENGTH = 200
 MOST_PLACES = 1000
@@ -144,16 +144,21 @@ def by_id(db: Database, account_id: int) -> Account:
 def find(db: Database, name: str) -> Account:
     """The account of that name, however it is written. Raises AccountError 'unknown'."""
     with db.connect() as connection:
-        found = _accounts(connection, account.c.key == name_key(name))
+        found = _accounts(connection, account.c.key == storable(name_key(name)))
     if not found:
         raise AccountError("unknown", f"there is no account named {name!r}")
     return found[0]
 
 
-def find_linked(db: Database, oidc_name: str) -> Account | None:
+def find_linked(connection: Connection, oidc_name: str) -> Account | None:
     """The account that the provider of the office calls so."""
-    with db.connect() as connection:
-        found = _accounts(connection, account.c.oidc_name == oidc_name)
+    found = _accounts(connection, account.c.oidc_name == storable(oidc_name))
+    return found[0] if found else None
+
+
+def find_by_key(connection: Connection, key: str) -> Account | None:
+    """The account of a name as it is compared (monitor.accounts.name_key)."""
+    found = _accounts(connection, account.c.key == storable(key))
     return found[0] if found else None
 
 
@@ -167,7 +172,7 @@ def credentials(db: Database, name: str) -> tuple[int, str, str, int]:
     """(id, password hash, TOTP secret, newest TOTP step) of an account that is on; (0, "", "", 0) for no such one."""
     query = select(account.c.id, account.c.password, account.c.totp, account.c.totp_step)
     with db.connect() as connection:
-        row = connection.execute(query.where(account.c.key == name_key(name), account.c.active)).first()
+        row = connection.execute(query.where(account.c.key == storable(name_key(name)), account.c.active)).first()
     return (row.id, row.password, row.totp, row.totp_step) if row else (0, "", "", 0)
 
 

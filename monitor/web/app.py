@@ -28,6 +28,7 @@ from monitor.web.console import (
     flag_page,
     items,
     language,
+    oidc,
     profile,
     queue,
     reports,
@@ -96,7 +97,7 @@ def create_web(ctx: WebContext) -> FastAPI:
         app.include_router(part.router)
     for part in (entry, entry_upload, entry_complaints, entry_patrols, entry_decisions, reports_due):
         app.include_router(part.router)
-    for part in (admin, admin_roles, admin_tokens, audit_page):
+    for part in (admin, admin_roles, admin_tokens, audit_page, oidc):
         app.include_router(part.router)
     app.mount("/static", Static(), name="static")
     app.openapi = lambda: openapi_of(app)  # type: ignore[method-assign]

@@ -54,6 +54,7 @@ KNOWN = {
     "web.max_body_bytes": "largest body of one request, unpacked",
     "web.max_rows": "most observations in one request",
     "web.body_timeout": "longest time in which a body must have come",
+    "web.oidc": "signing in with the accounts of the office, see below",
     "alerts.default_targets": "who is told while nobody on duty can be reached",
     "alerts.default_targets.channel": "name of a channel",
     "alerts.default_targets.address": "telephone number, mail address or what the channel needs",

@@ -8,13 +8,13 @@ from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import HTMLResponse, Response
 
 from monitor.rights import ACTIONS, CITY_WIDE, Action, Visitor, shipped_roles
-from monitor.store import accounts, audit, roles
+from monitor.store import accounts, audit, roles, sessions
 from monitor.store.roles import AccountError
 from monitor.web.console import render
 from monitor.web.console.admin import said
 from monitor.web.console.i18n import Text, _
 from monitor.web.console.profile import renewed
-from monitor.web.console.visit import Hidden, visitor
+from monitor.web.console.visit import Hidden, go, visitor
 from monitor.web.context import WebContext
 from monitor.web.security import Context
 
@@ -78,6 +78,10 @@ def change(
                 "second_factor": after.second_factor,
             }
             audit.note(connection, who, "role.changed", f"role:{role}", detail, ctx.now())
-            return renewed(request, ctx, connection, who, PATH, _("角色已保存，有此角色的人须重新登录。"))
+            said_so = _("角色已保存，有此角色的人须重新登录。")
+            if role in who.roles:  # one of them is the administrator, who goes on with a new session id
+                return renewed(request, ctx, connection, who, PATH, said_so)
+            sessions.flash_in(connection, who.session.id, [("done", str(said_so))])
+            return go(request, PATH)
     except AccountError as error:
         return roles_page(request, ctx, who, said(error))
