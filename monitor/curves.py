@@ -157,6 +157,8 @@ def read_held(db: Database, flag: Flag, policy: Policy, within: ColumnElement[bo
         query = select(table).where(table.c.item.in_(sorted(items)), within).order_by(table.c.id)
         rows = connection.execute(query).mappings().all()
         columns = columns_in(db, connection, [row["id"] for row in rows], since)
+    if not rows:
+        return []
     bounds = np.searchsorted(columns.series_id, np.array([row["id"] for row in rows], np.int64)).tolist()
     held = []
     for row, a, b in zip(rows, bounds, [*bounds[1:], len(columns)], strict=True):

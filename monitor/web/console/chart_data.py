@@ -62,6 +62,8 @@ class Picture:
 
 def picture(ctx: WebContext, who: Visitor, flag: Flag) -> Picture | None:
     """The chart of a flag for this visitor; None where no value of it is known, or may be seen."""
+    if not flag.item or not who.may(Action.OBSERVATIONS_VIEW):
+        return None
     policy = ctx.policy() or Policy(catalogue(ctx), {}, (), "")
     within = who.reach(Action.OBSERVATIONS_VIEW).where(series_table.c.area, series_table.c.point)
     end = flag.end or ctx.now()

@@ -1,0 +1,325 @@
+"""The review queue over HTTP: what people see by their areas, what their forms do, and that nothing else gets in."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from monitor.store import audit
+from monitor.store.acts import Seen, Who, assign_many, review_many
+from monitor.store.flags import flag_log, get_flag
+from tests.console import people
+from tests.console.review_data import EAST, WEST, evaluate, one, prices
+from tests.web.conftest import NOW, Running
+
+JSON = {"Accept": "application/json"}
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "{{ 7*7 }}",
+    "javascript:alert(1)",
+    "'\"&<>",
+]
+
+
+@pytest.fixture
+def city(running: Running) -> Running:
+    prices(running.db, "大白菜", "鸡蛋")
+    evaluate(
+        running.db,
+        one("east1", "大白菜"),
+        one("east2", "鸡蛋", start=NOW - timedelta(days=20), first_flagged=NOW - timedelta(days=20)),
+        one("west1", "大白菜", WEST),
+        one("city1", "鸡蛋", "全市"),
+    )
+    return running
+
+
+def monitor(running: Running, *areas: str, name: str = "", role: str = "monitor") -> people.Browser:
+    return people.visitor(running, role, areas=areas or people.EVERYWHERE, name=name)
+
+
+def ids(answer: httpx.Response) -> list[str]:
+    return re.findall(r'<li class="row[^>]*id="f-([^"]+)"', answer.text)
+
+
+def act(browser: people.Browser, **fields: Any) -> dict[str, Any]:
+    """Send a form as the script does; gives what the server says."""
+    answer = browser.post("/queue/act", data={"csrf": browser.csrf} | fields, headers=JSON)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def verdict(running: Running, flag_id: str) -> str:
+    record = get_flag(running.db, flag_id)
+    assert record is not None
+    return record.verdict
+
+
+def test_a_row_says_what_where_how_much_since_when_and_why_with_a_small_chart(city: Running) -> None:
+    text = monitor(city).get("/queue").text
+    row = text[text.index('id="f-east1"') :].partition("</li>")[0]
+    for shown in (
+        "大白菜",
+        "东区",
+        "三级",
+        "↑ 40.0%",
+        "4 → 5.6",
+        "2026-03-01",
+        "比上期上涨40%",
+        "<svg",
+        "最近 60 期",
+    ):
+        assert shown in row, shown
+    assert "演示数据" not in row
+
+
+def test_a_monitor_sees_the_flags_of_his_areas_only_and_of_the_city_only_with_the_city(city: Running) -> None:
+    assert ids(monitor(city, EAST).get("/queue")) == ["east1", "east2"]
+    assert ids(monitor(city, WEST).get("/queue")) == ["west1"]
+    assert ids(monitor(city, "全市").get("/queue")) == ["city1"]
+    assert len(ids(monitor(city).get("/queue"))) == 4
+    text = monitor(city, EAST).get("/queue").text
+    assert WEST not in text
+    assert "西一市场" not in text, "not even in a list to choose from"
+    assert ids(monitor(city, EAST).get(f"/queue?area={WEST}")) == []
+
+
+def test_whoever_may_not_see_flags_finds_no_queue(city: Running) -> None:
+    viewer = monitor(city, role="viewer")
+    unknown = viewer.get("/no-such-page")
+    for path in ("/queue", "/flags/east1", "/flags/east1/chart.json"):
+        answer = viewer.get(path)
+        assert answer.status_code == 404
+        assert answer.text == unknown.text
+    assert viewer.send_form("/queue/act", what="review", verdict="expected", flag="east1.1.0").status_code == 404
+    assert verdict(city, "east1") == ""
+    assert city.anonymous().get("/queue", headers=people.HTML).headers["location"].startswith("/signin")
+
+
+def test_filters_are_in_the_address_and_what_they_cannot_mean_is_left_out(city: Running) -> None:
+    browser = monitor(city)
+    assert set(ids(browser.get("/queue?cls=菜"))) == {"east1", "west1"}
+    assert ids(browser.get("/queue?item=白菜&area=西区")) == ["west1"]
+    assert ids(browser.get("/queue?age=old")) == ["east2"]
+    assert ids(browser.get("/queue?point=西二市场")) == ["west1"]
+    assert ids(browser.get("/queue?direction=down")) == []
+    assert len(ids(browser.get("/queue?grade=2&kind=move&direction=up"))) == 4
+    assert len(ids(browser.get("/queue?grade=x&kind=nonsense&to=-1&age=9&state=none&after=1.x"))) == 4
+
+
+def test_a_view_is_kept_found_again_made_the_default_and_removed(city: Running) -> None:
+    browser = monitor(city)
+    made = browser.send_form("/queue/views", what="keep", name="西区的菜", query="area=西区&nonsense=1", default="1")
+    address = made.headers["location"]
+    assert re.fullmatch(r"/queue\?view=\d+", address)
+    assert ids(browser.get(address)) == ["west1"]
+    assert ids(browser.get("/queue")) == ["west1"], "the default"
+    assert len(ids(browser.get("/queue?state="))) == 4
+    assert (
+        "已有同名"
+        in browser.get(
+            browser.send_form("/queue/views", what="keep", name="西区的菜", query="").headers["location"]
+        ).text
+    )
+    other = monitor(city)
+    assert len(ids(other.get(address))) == 4, "somebody else's view is nobody's"
+    other.send_form("/queue/views", what="remove", view=address.rpartition("=")[2])
+    browser.send_form("/queue/views", what="plain")
+    assert len(ids(browser.get("/queue"))) == 4
+    browser.send_form("/queue/views", what="remove", view=address.rpartition("=")[2])
+    assert "西区的菜" not in browser.get("/queue").text.partition("</nav>")[2].partition("</nav>")[0]
+
+
+def test_a_form_without_scripts_judges_what_was_ticked_and_says_so(city: Running) -> None:
+    browser = monitor(city)
+    back = browser.send_form(
+        "/queue/act",
+        what="review",
+        verdict="expected",
+        note="节前",
+        flag=["east1.1.0", "west1.1.0"],
+        next="/queue?state=",
+    )
+    assert (back.status_code, back.headers["location"]) == (303, "/queue?state=")
+    text = browser.get("/queue?state=").text
+    assert "已将 2 条判为“属预期”" in text
+    assert "上一步：2 条判为“属预期”" in text
+    assert ids(browser.get("/queue?state=")) == ["city1", "east2"]
+    assert city.woken, "a judgement changes what counts"
+    record = get_flag(city.db, "east1")
+    assert record is not None
+    assert record.note == "节前"
+
+
+def test_what_a_colleague_was_quicker_with_is_named_and_the_rest_goes_through(city: Running) -> None:
+    one_monitor, other = monitor(city, name="jia"), monitor(city, name="yi")
+    act(other, what="review", verdict="real_move", flag="east1.1.0")
+    answer = act(one_monitor, what="review", verdict="data_error", flag=["east1.1.0", "west1.1.0"])
+    assert answer["overtaken"] == ["east1"]
+    assert "1 条在此期间已由他人处理，没有覆盖：大白菜（东区 3 个监测点）：yi判为“真实波动”" in answer["said"]
+    assert answer["rows"]["west1"]["verdict"] == "数据错误"
+    assert answer["rows"]["east1"]["seen"] == "east1.2.0"
+    assert (verdict(city, "east1"), verdict(city, "west1")) == ("real_move", "data_error")
+
+
+def test_undo_takes_back_the_last_act_and_then_the_one_before(city: Running) -> None:
+    browser = monitor(city)
+    first = act(browser, what="review", verdict="real_move", flag="east1.1.0")["act"]
+    second = act(browser, what="review", verdict="data_error", flag=["east2.1.0", "west1.1.0"])["act"]
+    answer = act(browser, what="undo", act=second)
+    assert answer["act"] == first
+    assert "已撤销 2 条的结论“数据错误”" in answer["said"]
+    assert (verdict(city, "east2"), verdict(city, "east1")) == ("", "real_move")
+    act(browser, what="undo")
+    assert verdict(city, "east1") == ""
+    assert act(browser, what="undo")["said"] == "没有可以撤销的结论。"
+
+
+def test_flags_are_assigned_to_a_colleague_of_the_area_and_not_to_others(city: Running) -> None:
+    east, west = (
+        people.account(city.db, "dong", ["monitor"], areas=[EAST]),
+        people.account(city.db, "xi", ["monitor"], areas=[WEST]),
+    )
+    browser = monitor(city, EAST, name="jia")
+    assert act(browser, what="assign", to=str(west.id), flag="east1.1.0")["kind"] == "fault"
+    answer = act(browser, what="assign", to=str(east.id), flag="east1.1.0")
+    assert answer["rows"]["east1"]["assignee"] == "dong"
+    assert act(browser, what="assign", to="me", flag="east1.1.0")["overtaken"] == ["east1"], "it was seen unassigned"
+    assert ids(browser.get("/queue?to=none")) == ["east2"]
+    act(browser, what="assign", to="none", flag="east1.1.1")
+    assert act(browser, what="assign", to="me", flag="east1.1.2")["rows"]["east1"]["mine"] is True
+    assert ids(browser.get("/queue?to=me")) == ["east1"]
+
+
+def test_nobody_acts_on_a_flag_outside_of_his_areas(city: Running) -> None:
+    browser = monitor(city, EAST)
+    for fields in ({"what": "review", "verdict": "expected"}, {"what": "assign", "to": "me"}):
+        answer = act(browser, flag=["west1.1.0", "city1.1.0", "没有.1.0"], **fields)
+        assert sorted(answer["unknown"]) == sorted(["west1", "city1", "没有"])
+        assert "大白菜" not in answer["said"]
+    assert "没有这条提示" in act(browser, what="note", note="x", flag="west1.1.0")["said"]
+    assert verdict(city, "west1") == ""
+    assert [e.action for e in flag_log(city.db, "west1")] == ["opened"]
+
+
+def test_a_role_without_the_right_sees_no_form_and_can_send_none(city: Running) -> None:
+    approver = monitor(city, role="approver")
+    text = approver.get("/queue").text
+    assert ids(approver.get("/queue"))
+    assert 'name="verdict"' not in text
+    for fields in (
+        {"what": "review", "verdict": "expected"},
+        {"what": "assign", "to": "me"},
+        {"what": "note", "note": "x"},
+    ):
+        assert "没有这项权限" in act(approver, flag="east1.1.0", **fields)["said"]
+    assert "没有可以撤销" in act(approver, what="undo")["said"]
+    assert verdict(city, "east1") == ""
+    duty = monitor(city, role="duty")
+    assert "没有这项权限" in act(duty, what="assign", to="me", flag="east1.1.0")["said"]
+    assert act(duty, what="review", verdict="to_check", flag="east1.1.0")["kind"] == "done"
+
+
+@pytest.mark.parametrize("path", ["/queue/act", "/queue/views", "/flags/east1/ask", "/flags/east1/values/1"])
+def test_a_form_that_is_not_ours_does_nothing(city: Running, path: str) -> None:
+    browser = monitor(city)
+    for word in ("", "wrong"):
+        fields = {"csrf": word, "what": "review", "verdict": "expected", "flag": "east1.1.0", "name": "x"}
+        assert browser.post(path, data=fields).status_code == 403
+    elsewhere = {"Sec-Fetch-Site": "cross-site", "Accept": "text/html"}
+    fields = {"csrf": browser.csrf, "what": "review", "verdict": "expected", "flag": "east1.1.0"}
+    assert browser.post(path, data=fields, headers=elsewhere).status_code == 403
+    assert verdict(city, "east1") == ""
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"what": "nonsense"},
+        {"what": "review", "flag": "east1.1.0"},
+        {"what": "review", "verdict": "nonsense", "flag": "east1.1.0"},
+        {"what": "review", "verdict": "expected"},
+        {"what": "review", "verdict": "expected", "flag": ["east1", "east1.x.0", "east1.1.99999999999", ""]},
+        {"what": "review", "verdict": "expected", "note": "长" * 2001, "flag": "east1.1.0"},
+        {"what": "assign", "flag": "east1.1.0", "to": "999"},
+        {"what": "assign", "flag": "east1.1.0", "to": "x"},
+        {"what": "note", "flag": "east1.1.0", "note": "  "},
+        {"what": "undo", "act": "9" * 18},
+    ],
+)
+def test_what_cannot_be_meant_is_refused_in_words_and_changes_nothing(city: Running, fields: dict[str, Any]) -> None:
+    answer = act(monitor(city), **fields)
+    assert answer["kind"] in ("fault", "note")
+    assert answer["said"]
+    assert [e.action for e in flag_log(city.db, "east1")] == ["opened"]
+
+
+def test_hostile_names_and_notes_are_shown_as_text(running: Running) -> None:
+    hostile = HOSTILE[0] + HOSTILE[1]
+    prices(running.db, hostile, hostile=hostile)
+    evaluate(running.db, one("f1", hostile, reason=hostile, points=(hostile,)))
+    browser = monitor(running)
+    act(browser, what="note", note=hostile, flag="f1.1.0")
+    act(browser, what="assign", to="me", flag="f1.1.0")
+    browser.send_form("/queue/views", what="keep", name="<script>1</script>", query=f"item={hostile}")
+    browser.send_form("/flags/f1/ask", point=hostile, text=hostile)
+    act(browser, what="review", verdict="to_check", note=hostile, flag="f1.1.1")
+    for path in ("/queue?state=all", "/flags/f1", f"/queue?item={hostile}&point={hostile}&area={hostile}"):
+        text = browser.get(path).text
+        assert "<script>" not in text.replace('<script type="module" src="/static/dist/', "")
+        assert "<img" not in text
+        assert "&lt;script&gt;alert(1)" in text, path
+    answer = browser.get("/flags/f1/chart.json")
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_who_saw_and_did_what_is_in_the_audit(city: Running) -> None:
+    browser = monitor(city, name="jia")
+    browser.get("/queue")
+    browser.get("/flags/east1")
+    act(browser, what="review", verdict="expected", note="节前", flag=["east1.1.0", "east2.1.0"])
+    act(browser, what="undo")
+    act(browser, what="assign", to="me", flag="east1.3.0")
+    act(browser, what="note", note="看过", flag="east1.3.1")
+    entries = [(e.actor, e.action, e.object) for e in audit.entries(city.db, actor="user:jia")]
+    assert ("user:jia", "view", "queue") in entries
+    assert [e for e in entries if e[2] == "flag:east1"] == [
+        ("user:jia", "flag.note", "flag:east1"),
+        ("user:jia", "flag.assign", "flag:east1"),
+        ("user:jia", "flag.undo", "flag:east1"),
+        ("user:jia", "flag.review", "flag:east1"),
+        ("user:jia", "view", "flag:east1"),
+    ]
+    assert ("user:jia", "flag.review", "flag:east2") in entries
+
+
+def test_a_page_holds_a_hundred_flags_and_the_next_one_goes_on_behind_them(running: Running) -> None:
+    evaluate(running.db, *(one(f"f{n:03}", f"菜{n}") for n in range(130)))
+    browser = monitor(running)
+    first = browser.get("/queue?area=东区")
+    found = re.search(r'rel="next" href="([^"]+)"', first.text)
+    assert found
+    second = browser.get(found[1].replace("&amp;", "&"))
+    assert (len(ids(first)), len(ids(second))) == (100, 30)
+    assert not set(ids(first)) & set(ids(second))
+    assert "共 130 条" in first.text
+
+
+def test_a_flag_judged_by_a_program_shows_the_program(city: Running) -> None:
+    review_many(city.db, [Seen("east1", 1)], "expected", "", Who(0, "token:桥接", ""), NOW, true_())
+    assert "token:桥接" in monitor(city).get("/queue?state=reviewed").text
+    assert assign_many(city.db, [], None, Who(0, "x", ""), NOW, true_()).done == []
+
+
+def true_() -> Any:
+    from sqlalchemy import true
+
+    return true()
