@@ -18,12 +18,12 @@ from time import perf_counter, process_time
 import numpy as np
 import pandas as pd
 
-from thresholds.detect import detect
+from thresholds.detect import CITY, detect
 from thresholds.model import BoolArray, Flag, FloatArray, IntArray, SeriesKey
 from thresholds.newest import Cells, Watch
 from thresholds.panel import DAY, Panel, codes_of
 from thresholds.plan import Policy, load_policy
-from thresholds.restart import BEGINNING, restart, settled_from
+from thresholds.restart import BEGINNING, Restart, restart, settled_from
 
 DAYS, POINTS, AREAS, AT_ONCE = 3 * 365, 20, 4, 5000
 NAMES = ("大米", "大豆油", "猪肉", "鸡蛋", "大白菜", "黄瓜", "草鱼", "苹果", "汽油", "阿莫西林")
@@ -111,7 +111,7 @@ class City:
         own = self.status[self.panel.start[series[0]] : self.panel.start[series[-1] + 1]]
         own[known] = found.status
 
-    def newest(self) -> tuple[list[Flag], dict[str, int], dict[str, float]]:
+    def newest(self) -> tuple[list[Flag], dict[str, Restart], dict[str, float]]:
         """The newest day: flags that began since each item's restart, the restarts, and seconds by stage."""
         seconds: dict[str, float] = {}
         begin = perf_counter()
@@ -125,9 +125,8 @@ class City:
         left = self.some(~calm, self.item[lead]) | opened
         seconds["calm"] = perf_counter() - begin - sum(seconds.values())
         series = np.flatnonzero(left[self.item])
-        restarts = {
-            self.names[i]: restart(self.flags.get(self.names[i], ()), NEWS, self.policy) for i in np.flatnonzero(left)
-        }
+        chosen = [self.names[i] for i in np.flatnonzero(left)]
+        restarts = {name: restart(self.flags.get(name, ()), NEWS, self.policy, CITY) for name in chosen}
         part = part_of(self.panel, series.tolist())
         seconds["restart"] = perf_counter() - begin - sum(seconds.values())
         found = detect(
@@ -135,7 +134,8 @@ class City:
             self.policy,
             NOW,
             silence=False,
-            since=np.array([restarts[key.item] for key in part.keys], np.int64),
+            since=np.array([restarts[key.item].since for key in part.keys], np.int64),
+            asked=np.array([restarts[key.item].asked for key in part.keys], np.int64),
         )
         assert not found.failed
         return found.flags, restarts, seconds | found.seconds
@@ -155,13 +155,13 @@ class City:
         begins = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         return Cells(begins, chosen), chosen[begins[:-1]]
 
-    def check(self, found: Iterable[Flag], restarts: dict[str, int], names: Sequence[str]) -> int:
+    def check(self, found: Iterable[Flag], restarts: dict[str, Restart], names: Sequence[str]) -> int:
         """Compare with the whole history of some items; how many flags were compared."""
         wanted = set(names)
         part = part_of(self.panel, [s for s, key in enumerate(self.panel.keys) if key.item in wanted])
         whole = detect(part, self.policy, NOW, silence=False).flags
         for name in names:
-            begin = restarts.get(name, NEWS)
+            begin = restarts[name].since if name in restarts else NEWS
             got = [f for f in self.flags.get(name, ()) if f.first_flagged.timestamp() < begin]
             got += [f for f in found if f.item == name]
             assert [repr(f) for f in got] == [repr(f) for f in whole if f.item == name], name

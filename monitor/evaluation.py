@@ -31,7 +31,7 @@ from monitor.store.stamps import Stamp
 from thresholds.catalogue import Catalogue, is_basket, point_in_basket
 from thresholds.model import Flag, Kind, SeriesKey
 from thresholds.plan import Policy
-from thresholds.restart import BEGINNING
+from thresholds.restart import WHOLE, Restart
 from thresholds.together import Together
 
 if TYPE_CHECKING:  # numba behind it is loaded when the first evaluation runs, not at start
@@ -74,7 +74,7 @@ class Evaluation:
         """the policy as it was read from files; `policy` holds what people recorded besides"""
         self.memory = Memory(config.zone)
         self.exchanges = Exchanges()
-        self.passing = Passing(policy)
+        self.passing = Passing(policy, config.installation.city)
         self.loaded = False
         self.lock = Lock()
         self.kept: dict[tuple[str, str], str] = {}
@@ -98,14 +98,16 @@ class Evaluation:
         if policy is not self.files:
             self.exchanges = Exchanges()  # what is a price is for the catalogue to say
             self.files = self.policy = policy
-            self.passing = Passing(policy)
+            self.passing = Passing(policy, config.installation.city)
+        if (config.installation.city, config.zone) != (self.config.installation.city, self.config.zone):
+            self.passing = Passing(policy, config.installation.city)  # flags are named and counted in other ways
         self.config = config
         self.memory.zone = config.zone
 
     def load(self, now: datetime) -> list[Dirty]:
         marks = self.memory.load(self.db, self.oldest(now))
         self.exchanges = Exchanges()
-        self.passing = Passing(self.files)
+        self.passing = Passing(self.files, self.config.installation.city)
         self.loaded = True
         return marks
 
@@ -169,13 +171,13 @@ class Evaluation:
         since: dict[str, int],
         marks: Sequence[Dirty],
         now: datetime,
-        begins: Mapping[str, int],
+        begins: Mapping[str, Restart],
     ) -> list[FlagChange]:
         """Evaluate these items, from `begins` on those that it names, and reconcile their flags."""
         from thresholds.detect import detect  # numba and its kernels: loaded when first needed, not at start
 
         panel, held = self.memory.panel(items)
-        begin = np.array([begins.get(h.key.item, BEGINNING) for h in held], np.int64)
+        starts = [begins.get(h.key.item, WHOLE) for h in held]
         detection = detect(
             panel,
             self.policy,
@@ -183,7 +185,8 @@ class Evaluation:
             city=self.config.installation.city,
             zone=self.config.zone,
             silence=False,
-            since=begin if (begin > BEGINNING).any() else None,
+            since=np.array([r.since for r in starts], np.int64) if begins.keys() & set(items) else None,
+            asked=np.array([r.asked for r in starts], np.int64),
         )
         self.metrics.evaluation(detection.seconds)
         for rule, error in detection.failed.items():

@@ -6,7 +6,7 @@ and those that begin now. So
 
 passed over  where no flag may change and what came can make no rule true (thresholds.newest)
 from its restart on  everything else: flags from before then are kept (thresholds.restart)
-whole        what was not evaluated before, was corrected, came late or all at once for more than a week
+whole        what was not evaluated before, was corrected, came late or all at once for more than three days
 """
 
 from __future__ import annotations
@@ -23,15 +23,13 @@ from thresholds.model import Flag, IntArray
 from thresholds.panel import DAY, Panel, codes_of
 from thresholds.plan import Policy
 from thresholds.records import Record
-from thresholds.restart import BEGINNING, restart, settled_from
+from thresholds.restart import AT_ONCE, BEGINNING, WHOLE, Restart, restart, settled_from
 
 if TYPE_CHECKING:  # numba behind it is loaded when something is first evaluated, not at start
     from thresholds.newest import Watch
 
 SPARE = 15
 """days read more than are looked at, so that the readings before the first day are there too"""
-AT_ONCE = 7 * DAY
-"""Seconds of news with which an item is evaluated from its restart on; with more it is evaluated whole."""
 
 
 @dataclass
@@ -48,18 +46,18 @@ class Known:
 
 @dataclass
 class Plan:
-    """What is to be done with the groups; `begins`: from when on items are evaluated, the others of them whole."""
+    """What is to be done with the groups; `begins`: from when on items are evaluated, the others whole."""
 
     evaluated: list[frozenset[str]] = field(default_factory=list)
     passed: list[frozenset[str]] = field(default_factory=list)
-    begins: dict[str, int] = field(default_factory=dict)
+    begins: dict[str, Restart] = field(default_factory=dict)
 
 
 class Passing:
     """What was found under `policy` so far. One thread at a time."""
 
-    def __init__(self, policy: Policy) -> None:
-        self.policy = policy
+    def __init__(self, policy: Policy, city: str) -> None:
+        self.policy, self.city = policy, city
         self.known: dict[str, Known] = {}
         self.doubts: dict[int, tuple[IntArray, NDArray[np.uint8]]] = {}
         """by series id: times of the readings that the gate did not accept, and what it said of them"""
@@ -67,15 +65,16 @@ class Passing:
         """by series id: what the rules ask of it"""
         self.watch: Watch | None = None
 
-    def evaluated(self, items: Collection[str], begins: Mapping[str, int], flags: Iterable[Flag]) -> None:
+    def evaluated(self, items: Collection[str], begins: Mapping[str, Restart], flags: Iterable[Flag]) -> None:
         """The items were evaluated, from `begins` on where it names them, and these flags found."""
         found: dict[str, list[Flag]] = {item: [] for item in items}
         for flag in flags:
             found[flag.item].append(replace(flag, reason="", findings=(), points=()))
         for item, own in found.items():
-            begin = begins.get(item, BEGINNING)
+            begin = begins.get(item, WHOLE).since
             before = self.known[item].flags if begin > BEGINNING else []
-            own += [f for f in before if int(f.first_flagged.timestamp()) < begin]
+            ids = {f.id for f in own}
+            own += [f for f in before if f.id not in ids and int(f.first_flagged.timestamp()) < begin]
             self.known[item] = Known(own, max((settled_from(f, self.policy) for f in own), default=BEGINNING))
 
     def judged(self, panel: Panel, held: Sequence[Held], status: NDArray[np.uint8]) -> None:
@@ -102,11 +101,12 @@ class Passing:
                 news |= dict.fromkeys(group, first)
         calm = {i for i, first in news.items() if first >= self.known[i].settled}
         calm -= self.recorded(calm, news, memory, records)
-        calm = self.calm({i: first for i, first in news.items() if i in calm}, memory)
+        unreported = {i for i in calm if not memory.by_item.get(i)}  # the mean of a class: as calm as its items
+        calm = unreported | self.calm({i: news[i] for i in calm - unreported}, memory)
         for group in groups:
             (found.passed if group <= calm else found.evaluated).append(group)
             if group <= news.keys() and not group <= calm:
-                found.begins |= {i: restart(self.known[i].flags, news[i], self.policy) for i in group}
+                found.begins |= {i: restart(self.known[i].flags, news[i], self.policy, self.city) for i in group}
         return found
 
     def goes_on(self, group: frozenset[str], memory: Memory, first: int) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, cast, overload
@@ -58,6 +58,11 @@ class Measured:
     comparison: Texts
     clause: Texts | None = None
     """what was seen, said in Chinese by the condition itself; else it is worded by `unit` (thresholds.wording)"""
+
+    def only(self, keep: BoolArray) -> Measured:
+        """The rows where `keep` is true."""
+        columns: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{name: column[keep] for name, column in columns.items() if column is not None})
 
     def where(self, keep: BoolArray) -> Measured:
         """The same, saying nothing where `keep` is false."""

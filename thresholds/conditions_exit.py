@@ -40,11 +40,18 @@ class Calm(Condition):
     def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
         if view.abnormal is None:
             return np.full(len(view.panel), -1, np.int8)
+        key = ("calm", self.span, self.readings)
+        if key not in view.cache:
+            view.cache[key] = self.answer(view)
+        return cast(Truth, view.cache[key]).copy()
+
+    def answer(self, view: View) -> Truth:
         panel = view.panel
         begin = panel.time[panel.start[panel.series]]
-        since = np.maximum(view.abnormal, begin)
+        abnormal = cast(IntArray, view.abnormal)
+        since = np.maximum(abnormal, begin)
         calm = (panel.time - since >= self.span.total_seconds()) & (self.reports(view) >= self.readings)
-        never = view.abnormal < begin  # nothing abnormal so far: a short history says nothing
+        never = abnormal < begin  # nothing abnormal so far: a short history says nothing
         return np.where(calm, 1, np.where(never, -1, 0)).astype(np.int8)
 
     @staticmethod

@@ -29,6 +29,7 @@ from thresholds.panel import SHANGHAI, Panel
 from thresholds.parts import over_parts, parts, whole
 from thresholds.plan import Pack, Policy, Rule
 from thresholds.quality import Gate, gate
+from thresholds.restart import BEGINNING, ENOUGH
 from thresholds.silence import Cadence, silence_flags
 from thresholds.view import View
 from thresholds.writing import grade_moves
@@ -80,6 +81,7 @@ def detect(
     zone: tzinfo = SHANGHAI,
     silence: bool = True,
     since: IntArray | None = None,
+    asked: IntArray | None = None,
 ) -> Detection:
     """Evaluate `panel` as seen at `now`.
 
@@ -90,6 +92,8 @@ def detect(
     since     int64[n_series], seconds, the same for all series of an item: only flags that were first flagged then
               or later are given, each as it is without `since`, provided that no other flag of the item was open at
               that time or held one back (thresholds.restart says from when on that is so). Saves most of the work
+    asked     int64[n_series], seconds, `since` or earlier: from when on rules are asked what is abnormal, for
+              proposals to end something; `since` unless given
     """
     result = Detection()
     if not len(panel):
@@ -97,7 +101,7 @@ def detect(
     judged = judge(panel, policy, result)
     result.status = judged.gated.status
     some = parts(panel, policy) if since is None else [whole(panel)]
-    for part in over_parts(some, lambda one: moves(one.view(judged.points), policy, city, zone, since)):
+    for part in over_parts(some, lambda one: moves(one.view(judged.points), policy, city, zone, since, asked)):
         result.take(part)
     with result.stage("grading"):
         result.flags += data_flags(panel, judged.gated, judged.points.classified, policy, since)
@@ -117,16 +121,26 @@ def detect(
     return result
 
 
-def moves(points: View, policy: Policy, city: str, zone: tzinfo, since: IntArray | None) -> Detection:
-    """Flags of kind move of a view that no rule looks beyond; `since` as in `detect`."""
+def moves(
+    points: View,
+    policy: Policy,
+    city: str,
+    zone: tzinfo,
+    since: IntArray | None = None,
+    asked: IntArray | None = None,
+) -> Detection:
+    """Flags of kind move of a view that no rule looks beyond; `since` and `asked` as in `detect`."""
     result = Detection()
     seen = with_areas(points, result)
     if since is not None:
-        seen.restrict(since)
+        seen.restrict(since if asked is None else seen.far_enough(asked, since))
     with result.stage("rules"):
         found = apply_rules(policy, seen.points, seen.wide, zone, result)
     with result.stage("grading"):
-        flags = grade_moves(found, seen.areas, seen.points, policy, city)
+        graded = (
+            found if since is None or asked is None else [later for one in found for later in seen.later(one, since)]
+        )
+        flags = grade_moves(graded, seen.areas, seen.points, policy, city)
         within = partial(in_force, zone=zone)
         result.flags += with_exits(flags, found, seen.wide, policy, city, within)
         views = seen.points.whole, seen.wide.whole, seen.areas.cell
@@ -155,10 +169,32 @@ class Prepared:
 
     def restrict(self, since: IntArray) -> None:
         """Ask both views about what is at `since` (int64[n_series], seconds) or later only."""
-        self.points.rows = rows_since(self.points.panel, since)
-        if self.wide is not self.points:
-            first = np.array([members[0] for members in self.areas.members], np.int64)
-            self.wide.rows = rows_since(self.wide.panel, since[first])
+        for view in (self.points, self.wide):
+            view.rows = rows_since(view.panel, self.series_of(view, since))
+
+    def series_of(self, view: View, of_points: IntArray) -> IntArray:
+        """int64[n_series of the view], from a column per series of points."""
+        if view.panel is self.points.panel:
+            return of_points
+        return of_points[np.array([members[0] for members in self.areas.members], np.int64)]
+
+    def far_enough(self, asked: IntArray, since: IntArray) -> IntArray:
+        """`asked`, and the beginning for items of which some mean has too few readings between it and `since`: after
+        something abnormal before then so many have been reported that it is over for as many as rules ask for."""
+        panel = self.wide.panel
+        begin, end = self.series_of(self.wide, asked), self.series_of(self.wide, since)
+        between = np.zeros(panel.n_series + 1, np.int64)
+        here = (panel.time >= begin[panel.series]) & (panel.time < end[panel.series])
+        np.add.at(between, panel.series[here], 1)
+        few = (begin < end) & (between[:-1] < ENOUGH)
+        items = {panel.keys[s].item for s in np.flatnonzero(few).tolist()}
+        return np.where(np.array([key.item in items for key in self.points.panel.keys]), BEGINNING, asked)
+
+    def later(self, one: RuleHits, since: IntArray) -> list[RuleHits]:
+        """The hits at `since` or later; none of none."""
+        panel = one.view.panel
+        keep = panel.time[one.at] >= self.series_of(one.view, since)[panel.series[one.at]]
+        return [one.only(keep)] if keep.any() else []
 
 
 def rows_since(panel: Panel, since: IntArray) -> IntArray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,15 @@ class RuleHits:
     measured: Measured | None
     since: IntArray
     compared: IntArray | None
+
+    def only(self, keep: BoolArray) -> RuleHits:
+        """Those where `keep`, one for each, is true."""
+        if keep.all():
+            return self
+        measured = None if self.measured is None else self.measured.only(keep)
+        compared = None if self.compared is None else self.compared[keep]
+        at, opens, since = self.at[keep], self.opens[keep], self.since[keep]
+        return replace(self, at=at, opens=opens, measured=measured, since=since, compared=compared)
 
 
 def hits_of(rule: Rule, pack: Pack, view: View, valid: BoolArray) -> list[RuleHits]:

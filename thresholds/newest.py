@@ -127,7 +127,7 @@ class Watch:
             return -1
         doubts = {(days, readings): change for days, readings, change in DOUBTS}
         near = [doubts.get(span, math.inf) for span in self.spans]
-        wide = [math.inf] * len(self.spans)
+        wide, every = [math.inf] * len(self.spans), list(near)
         for rule, domain, found in self.rules:
             wanted, unwanted = set(rule.classes), set(rule.without_classes)
             chain = set(one.chain)
@@ -141,7 +141,10 @@ class Watch:
             for ask in found:
                 place = self.spans.index((ask.days, ask.readings))
                 bar[place] = min(bar[place], ask.least)
-        self.table.append([min(pair) for pair in zip(near, wide, strict=True)])
+                every[place] = min(every[place], ask.least)
+                if rule.scope not in ("area", "point"):
+                    near[place] = -math.inf  # of means over several items a closer look says nothing
+        self.table.append(every)
         self.near.append(near)
         self.wide.append(wide)
         return len(self.table) - 1

@@ -3,38 +3,82 @@
 What a rule finds at a reading never changes afterwards. What changes are flags that are open, what they hold back
 once they are over, and the proposal to end what they began. So an item is evaluated from the beginning of the first
 flag that is not behind it; its flags from before then stay as they are (tests/thresholds/test_restart.py compares).
+
+A proposal to end something looks further back, at the newest reading that any rule found abnormal. So rules are asked
+about some months before the flag too, or about everything where the flag is the whole city's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from thresholds.conditions import Condition, walk
+from thresholds.conditions_exit import Calm
+from thresholds.conditions_tree import All
 from thresholds.exit_rules import awaits_exit, concerned, exit_rules
 from thresholds.model import Flag, Kind
-from thresholds.plan import Policy
+from thresholds.panel import DAY
+from thresholds.plan import Pack, Policy
 
 BEGINNING, NEVER = -(2**62), 2**62
+AT_ONCE = 3 * DAY
+"""Most seconds of news after which an item is evaluated from its restart on. No quote lapses in that time
+(thresholds.aggregate)."""
+ENOUGH = 30
+"""Readings of a series that are enough for any rule on how many passed since something was abnormal."""
+LOOK_BACK = 120 * DAY
+"""Seconds before a flag whose end may be proposed in which rules are asked what else was abnormal."""
 
 
-def restart(flags: Sequence[Flag], news: int, policy: Policy) -> int:
-    """The time, in seconds, from which on an item is to be evaluated (`since` of thresholds.detect).
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """`since` and `asked` of thresholds.detect for one item."""
 
-    flags  of kinds move and data of the item, as they were evaluated before its news; news is the first second of
-           which something is new, a few days ago at most
+    since: int
+    asked: int
 
-    A flag whose end may be proposed is judged by all that rules found: then it is the beginning of time.
+
+WHOLE = Restart(BEGINNING, BEGINNING)
+
+
+def restart(flags: Sequence[Flag], news: int, policy: Policy, city: str) -> Restart:
+    """From when on an item is to be evaluated.
+
+    flags  of kinds move and data of the item, as they were evaluated before its news
+    news   the first second of which something is new; the newest of it is no more than `AT_ONCE` later
+    city   name of the whole area, as flags have it
     """
     known = [f for f in flags if f.kind is not Kind.SILENCE]
     unsettled = [f for f in known if news < settled_from(f, policy)]
-    rules = exit_rules(policy)
-    if any(concerned(f, rules) for f in unsettled):
-        return BEGINNING
     since = min(news, min((begun(f) for f in unsettled), default=news))
     while True:  # nothing may be open at the beginning, nor hold anything back
         earlier = [begun(f) for f in known if begun(f) < since <= holds_until(f)]
         if not earlier:
-            return since
+            break
         since = min(earlier)
+    back = looks_back(policy.exits)
+    rules = exit_rules(policy)
+    judged = [f for f in known if begun(f) >= since and concerned(f, rules)]
+    if back is None or any(f.area == city for f in judged):
+        return Restart(since, BEGINNING)
+    return Restart(since, since - back if judged else since)
+
+
+def looks_back(exits: tuple[Pack, ...]) -> int | None:
+    """Seconds before a flag in which its rules about the end look for what was abnormal; None where it is all."""
+    calm = [one for pack in exits for rule in pack.rules for one in walk(rule.when) if isinstance(one, Calm)]
+    demanded = [one for pack in exits for rule in pack.rules for one in conjoined(rule.when)]
+    spans = [int(one.span.total_seconds()) for one in calm]
+    known = all(one in demanded and one.readings < ENOUGH for one in calm)
+    if not known or min(spans, default=NEVER) <= AT_ONCE:
+        return None
+    return max([LOOK_BACK, *spans])
+
+
+def conjoined(root: Condition) -> list[Condition]:
+    """The parts of which each must be true."""
+    return [part for child in root.children() for part in conjoined(child)] if isinstance(root, All) else [root]
 
 
 def settled_from(flag: Flag, policy: Policy) -> int:

@@ -109,17 +109,16 @@ def test_an_item_with_an_open_flag_is_evaluated_until_it_is_over(
 def test_an_item_is_evaluated_from_its_news_or_its_open_flag_on(
     evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A move, and a doubt: from their day on. While a doubt stands: from its beginning on. While the end of a graded
-    flag may be proposed, which looks at all that was found: whole. Corrections, and more than a week at once: whole.
-    """
+    """A move, and a doubt: from their day on. While they are open: from their beginning on. Corrections, and more
+    than three days at once: whole."""
     moved = FIRST + timedelta(days=60)
     rows = [*calm(60)[1:2], *day(60, {"大米": 5.35, "大白菜": 50.0})]
     assert begins(evaluation, monkeypatch, rows) == {"大米": moved, "大白菜": moved}
     rows = [*calm(61)[1:2], *day(61, {"大米": 5.35, "大白菜": 50.0})]
-    assert begins(evaluation, monkeypatch, rows) == {"大米": None, "大白菜": moved}
+    assert begins(evaluation, monkeypatch, rows) == {"大米": moved, "大白菜": moved}
     assert begins(evaluation, monkeypatch, day(61, {"大白菜": 5.0})) == {"大白菜": None}
-    week = [o for n in range(62, 71) for o in day(n, {"面粉": 5.0})]
-    assert begins(evaluation, monkeypatch, week) == {"面粉": None}
+    days = [o for n in range(62, 67) for o in day(n, {"面粉": 5.0})]
+    assert begins(evaluation, monkeypatch, days) == {"面粉": None}
 
 
 def test_corrections_late_reports_and_new_points_are_evaluated(

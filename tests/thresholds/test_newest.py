@@ -93,7 +93,7 @@ def calm_of(panel: Panel, watch: Watch, since: int) -> dict[str, bool]:
 def test_items_that_are_calm_at_a_closer_look_have_the_flags_that_they_had(seed: int) -> None:
     """As above, for items of which a closer look at their means, doubts and standing prices is taken; it finds many
     more of them calm."""
-    policy = shipped(("ladder-30-50-100",))
+    policy = shipped()
     watch = Watch(policy)
     whole = panel_of(city(seed))
     passed = at_first = 0
@@ -204,6 +204,16 @@ def test_a_closer_look_needs_history_prices_without_marks_and_a_price_that_is_no
     assert calm_of(panel_of(quotes(list(LIVELY))), watch, since) == {"大米": True}
     other = panel_of(quotes(list(LIVELY), item="压力指数", unit="标准差"))
     assert calm_of(other, watch, since) == {"压力指数": False}
+
+
+def test_a_closer_look_says_nothing_of_what_the_mean_of_a_class_is_asked_about() -> None:
+    """Several items make it, and which of them stand may change."""
+    change = {"kind": "change", "over": "1w", "percent": 30}
+    since = int(at(99).timestamp())
+    for scope, calm in (("area", True), ("point", True), ("class", False)):
+        watch = Watch(policy_of(rule(change, scope=scope, classes=["粮"])))
+        assert calm_of(panel_of(five()), watch, since) == {"大米": calm}
+        assert watch_of(panel_of(five()), watch, since) == {"大米": True}
 
 
 def test_doubts_of_the_past_are_left_out_of_the_mean() -> None:

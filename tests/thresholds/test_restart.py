@@ -12,7 +12,7 @@ import pytest
 from tests.thresholds.build import at, condition, found, panel_of, policy_of, quotes, rule, shipped, view_of
 from tests.thresholds.test_newest import DAYS, FROM, ITEMS, city
 from thresholds.calendar import Lag
-from thresholds.detect import detect
+from thresholds.detect import CITY, detect
 from thresholds.model import Direction, Flag, Kind, Mark, Observation
 from thresholds.panel import Panel
 from thresholds.plan import Policy
@@ -30,9 +30,10 @@ def day_by_day(whole: Panel, policy: Policy, days: range, items: tuple[str, ...]
         panel = whole.until(at(day) + timedelta(hours=23))
         now = found(panel, policy, silence=False).flags
         news = int(at(day).timestamp())
-        begin = {item: restart([f for f in before if f.item == item], news, policy) for item in items}
-        since = np.array([begin[key.item] for key in panel.keys], np.int64)
-        anew = detect(panel, policy, at(day), silence=False, since=since)
+        begins = {item: restart([f for f in before if f.item == item], news, policy, CITY) for item in items}
+        begin = {item: one.since for item, one in begins.items()}
+        since, asked = (np.array([getattr(begins[k.item], n) for k in panel.keys]) for n in ("since", "asked"))
+        anew = detect(panel, policy, at(day), silence=False, since=since, asked=asked)
         assert not anew.failed
         for item in items if day > days[0] else ():
             kept = [f for f in before if f.item == item and f.first_flagged.timestamp() < begin[item]]
@@ -83,15 +84,20 @@ def test_an_open_flag_is_evaluated_from_its_beginning_and_what_it_holds_back_wit
     assert end is not None
     over = int(end.timestamp())
     held = over + (over - int(flag.last_hit.timestamp()))
-    assert [restart(flags, t, policy) for t in (over - 5, over, held, held + 1)] == [began, began, began, held + 1]
+    assert [restart(flags, t, policy, CITY).since for t in (over - 5, over, held, held + 1)] == [
+        began,
+        began,
+        began,
+        held + 1,
+    ]
     opened = replace(flag, end=None, end_reason="")
-    assert restart([opened], held + 10**7, policy) == began
+    assert restart([opened], held + 10**7, policy, CITY).since == began
     merged = replace(flag, end_reason="merged")
-    assert [restart([merged], t, policy) for t in (over, over + 1)] == [began, over + 1]
-    assert restart([replace(opened, kind=Kind.SILENCE)], held, policy) == held
+    assert [restart([merged], t, policy, CITY).since for t in (over, over + 1)] == [began, over + 1]
+    assert restart([replace(opened, kind=Kind.SILENCE)], held, policy, CITY).since == held
     earlier = replace(flag, first_flagged=at(2), last_hit=at(2), end=at(15))  # it held back until day 28
     later = replace(opened, first_flagged=at(25))
-    assert restart([earlier, later], int(at(60).timestamp()), policy) == int(at(2).timestamp())
+    assert restart([earlier, later], int(at(60).timestamp()), policy, CITY).since == int(at(2).timestamp())
 
 
 def asked(view: View, rows: np.ndarray) -> View:
