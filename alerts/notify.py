@@ -32,6 +32,8 @@ class What(StrEnum):
     RAISED = "raised"
     ENDED = "ended"
     WITHDRAWN = "withdrawn"
+    EXIT = "exit"
+    """the end of what it began is to be proposed: a person decides"""
     DIGEST = "digest"
 
 
@@ -125,7 +127,7 @@ class NotifyOptions(Settings):
     storm_limit: int = 5
     """more changes for one person in one evaluation are folded into one digest"""
     tell: Mapping[Kind, tuple[What, ...]] = {
-        Kind.MOVE: (What.OPENED, What.RAISED, What.ENDED, What.WITHDRAWN),
+        Kind.MOVE: (What.OPENED, What.RAISED, What.ENDED, What.WITHDRAWN, What.EXIT),
         Kind.DATA: (What.OPENED, What.WITHDRAWN),
         Kind.SILENCE: (What.OPENED, What.ENDED),
     }
@@ -234,6 +236,7 @@ def why_not(change: Change, options: NotifyOptions, now: datetime) -> Reason | N
         What.OPENED: flag.first_flagged,
         What.RAISED: max(flag.first_flagged, flag.last_hit),
         What.ENDED: flag.end or flag.last_hit,
+        What.EXIT: flag.exit.at if flag.exit else flag.last_hit,
     }.get(what, now)
     return Reason.TOO_OLD if happened < now - options.max_age else None
 

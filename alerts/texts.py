@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from thresholds.model import Direction, Flag, Grade, Kind
+from thresholds.model import Direction, Exit, Flag, Grade, Kind
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -37,7 +37,14 @@ CODE_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # none that look alike or sou
 KINDS = {Kind.MOVE: "异常波动", Kind.DATA: "疑似数据错误", Kind.SILENCE: "数据中断"}
 DIRECTIONS = {Direction.UP: "上涨", Direction.DOWN: "下跌", Direction.NONE: ""}
 CHANGE_UNITS = ("%", "σ")  # findings whose `expected` is an earlier value, not a bound
-CHANGES = {"opened": "新增", "raised": "升级", "ended": "结束", "withdrawn": "撤回", "digest": "汇总"}
+CHANGES = {
+    "opened": "新增",
+    "raised": "升级",
+    "ended": "结束",
+    "withdrawn": "撤回",
+    "exit": "建议终止",
+    "digest": "汇总",
+}
 
 MOVE_LINE = "{{ f.item }}{{ f.direction }}{% if f.percent %}{{ f.percent }}{% endif %}"
 BODY_HEAD = """{{ f.demo }}{{ f.kind }}（{{ f.change }}）：{{ f.item }}{{ f.direction }}{{ f.percent }}
@@ -48,6 +55,8 @@ BODY_HEAD = """{{ f.demo }}{{ f.kind }}（{{ f.change }}）：{{ f.item }}{{ f.d
 {% if f.until %}结束：{{ f.until }}
 {% endif %}原因：{{ f.reason }}
 """
+BODY_EXIT = """{% if f.exit %}建议：{{ f.exit }}
+{% endif %}"""
 BODY_TAIL = """编号：{{ f.code }}
 查看：{{ f.link }}
 {% if ack_link %}确认收到：{{ ack_link }}
@@ -61,7 +70,9 @@ TEMPLATES = {
     "raised.subject": SUBJECT_HEAD + "升级：" + MOVE_LINE + SUBJECT_TAIL,
     "raised.body": BODY_HEAD + "说明：此前已通知，现等级升高。\n" + BODY_TAIL,
     "ended.subject": SUBJECT_HEAD + "结束：" + MOVE_LINE + "{{ f.kind }}" + SUBJECT_TAIL,
-    "ended.body": BODY_HEAD + "说明：此前通知的情况已结束。\n" + BODY_TAIL,
+    "ended.body": BODY_HEAD + "说明：此前通知的情况已结束。\n" + BODY_EXIT + BODY_TAIL,
+    "exit.subject": SUBJECT_HEAD + "建议终止：" + MOVE_LINE + "{{ f.kind }}" + SUBJECT_TAIL,
+    "exit.body": BODY_HEAD + BODY_EXIT + BODY_TAIL,
     "withdrawn.subject": "{{ f.demo }}撤回：" + MOVE_LINE + "{{ f.kind }}" + SUBJECT_TAIL,
     "withdrawn.body": "{{ f.demo }}撤回此前的通知：数据已更正，更正后不再构成异常，请不要再据此处置。\n"
     + BODY_HEAD
@@ -100,6 +111,8 @@ class Facts:
     code: str
     link: str
     demo: str
+    exit: str = ""
+    """why the end of what it began is proposed"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +159,7 @@ def facts_of(what: str, flag: Flag, *, public_url: str, zone: ZoneInfo, demo: bo
         code=short_code(flag.id),
         link=f"{public_url}/flags/{quote(flag.id, safe='', errors='replace')}",
         demo=DEMO if demo else "",
+        exit=cut(one_line(flag.exit.reason), REASON_LENGTH) if flag.exit else "",
     )
 
 
@@ -315,10 +329,11 @@ def samples() -> Iterator[Context]:
         threshold=10.0,
         reason="一周上涨 12%",
         findings=(),
+        exit=Exit("rule", "1", at, "大米已连续15天未再出现异常波动。"),
     )
     data = replace(move, kind=Kind.DATA, peak_grade=Grade(0, ""), point="", points=("甲", "乙"))
     silence = replace(data, kind=Kind.SILENCE, direction=Direction.NONE, value=math.nan, expected=math.nan, end=None)
-    for what in ("opened", "raised", "ended", "withdrawn"):
+    for what in ("opened", "raised", "ended", "withdrawn", "exit"):
         for flag in (move, data, silence):
             facts = facts_of(what, flag, public_url="http://console", zone=ZoneInfo("Asia/Shanghai"), demo=False)
             ack = "http://console/a/token" if what in ("opened", "raised") else ""

@@ -56,7 +56,7 @@ __all__ = [
 
 CHUNK = 500
 MACHINE = "monitor"
-Change = Literal["opened", "raised", "ended", "withdrawn"]
+Change = Literal["opened", "raised", "ended", "withdrawn", "exit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,7 @@ class FlagChange:
     raised     its highest grade is higher than before
     ended      it is over: the values are back within the thresholds, or the silent source speaks again
     withdrawn  it is over because a correction removed its ground (end_reason "corrected")
+    exit       the end of what it began is to be proposed; where it is over with that, `ended` says both
     """
 
     what: Change
@@ -188,6 +189,8 @@ def _update(by: _Evaluation, row: RowMapping, flag: Flag) -> list[FlagChange]:
     if (row["exit"] is None) != (flag.exit is None):
         what = "exit_proposed" if flag.exit is not None else "exit_taken_back"
         log.append((flag.id, what, fields["exit"] or row["exit"]))
+        if flag.exit is not None and not any(change.what == "ended" for change in changes):
+            changes.append(FlagChange("exit", flag))
     _write(by, row, changed)
     by.log(log)
     return changes

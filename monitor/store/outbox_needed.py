@@ -11,7 +11,7 @@ from monitor.schema import flag, notification
 from monitor.schema import notification_flag as link
 
 UNDER_WAY = (State.PENDING.value, State.LEASED.value)
-LIFTS = ("ended", "withdrawn")
+LIFTS = ("ended", "withdrawn", "exit")
 
 
 def raising(row: Any) -> ColumnElement[bool]:

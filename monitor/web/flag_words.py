@@ -30,6 +30,8 @@ ACTIONS = {
     "raised": "升级",
     "ended": "结束",
     "withdrawn": "撤销（数据更正）",
+    "exit_proposed": "建议终止",
+    "exit_taken_back": "撤回终止建议",
     "acknowledged": "确认",
     "reviewed": "复核",
 }

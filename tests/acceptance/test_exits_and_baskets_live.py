@@ -79,6 +79,8 @@ def test_what_is_proposed_day_by_day_is_what_replay_proposes(
         "exit-15-days/stable-staple", "exit-15-days/complaints-about", "exit-15-days/complaints",
     }  # fmt: skip
     assert "exit_proposed" in actions
+    said = [f["exit"] for call in list(phone.calls) for f in call["data"]["flags"] if f["what"] in ("exit", "ended")]
+    assert any(text.startswith("大米") for text in said)
     options = build_parser().parse_args(["explain", ended.id, "--config", str(tmp_path / "config.toml")])
     assert explain_command(options) == 0
     assert "建议终止：大米" in capsys.readouterr().out

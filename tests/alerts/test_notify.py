@@ -15,7 +15,7 @@ from alerts.ack import hash_of
 from alerts.notify import DefaultTarget, Draft, NotifyOptions, Reason, Target, What, fold
 from alerts.roster import Duty, Roster
 from tests.alerts.make import FLAG, GRADE_I, NOW, PHONE, URL, Change, duty, many, opened, told_of
-from thresholds.model import Direction, Kind
+from thresholds.model import Direction, Exit, Kind
 from thresholds.settings import validate
 
 DEFAULT = NotifyOptions(default_targets=(DefaultTarget(channel="mail", address="duty@price.example", name="值班室"),))
@@ -124,7 +124,16 @@ def test_a_raise_in_imported_history_is_not_told() -> None:
     assert told_of([raised]).reasons == {Reason.TOO_OLD: 1}
 
 
-@pytest.mark.parametrize("what", ["ended", "withdrawn"])
+def test_a_proposal_to_end_is_too_old_by_its_own_time() -> None:
+    """Of a flag of weeks ago a proposal of today is told, one of weeks ago (imported history) is not."""
+    told = {"f1": (Target("hook", "100", "值班员甲"),)}
+    old = replace(FLAG, first_flagged=NOW - timedelta(days=30), last_hit=NOW - timedelta(days=20))
+    fresh, stale = (Change("exit", replace(old, exit=Exit("r", "1", at, "稳定"))) for at in (NOW, old.last_hit))
+    assert "建议终止" in told_of([fresh], told=told).notifications[0].subject
+    assert told_of([stale], told=told).reasons == {Reason.TOO_OLD: 1}
+
+
+@pytest.mark.parametrize("what", ["ended", "withdrawn", "exit"])
 def test_the_all_clear_goes_to_whom_the_alarm_went_and_to_nobody_else(what: str) -> None:
     told = {"f1": (Target("mail", "a@price.example", "值班员乙"),)}
     change = Change(what, replace(FLAG, end=NOW, end_reason="cleared"))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from alerts import texts
 from alerts.notify import NotifyOptions, Reason, Target
 from tests.alerts.make import FLAG, GRADE_I, NOW, URL, ZONE, Change, many, opened, told_of
-from thresholds.model import Direction, Flag, Grade, Kind
+from thresholds.model import Direction, Exit, Flag, Grade, Kind
 
 
 def message(change: Change, **options: Any) -> tuple[str, str]:
@@ -68,6 +68,17 @@ def test_the_words_for_end_raise_and_withdrawal() -> None:
     withdrawn, body = message(Change("withdrawn", FLAG))
     assert "撤回：" in withdrawn
     assert "数据已更正" in body
+
+
+def test_a_proposal_to_end_says_why_and_so_does_the_end_that_brings_it() -> None:
+    proposed = replace(FLAG, exit=Exit("exit/stable", "1", NOW, "大米已连续15天未再出现异常波动。"))
+    subject, body = message(Change("exit", proposed))
+    assert "建议终止：" in subject
+    assert "建议：大米已连续15天未再出现异常波动。" in body.splitlines()
+    assert "/a/" not in body
+    over = replace(proposed, end=NOW, end_reason="cleared")
+    assert "建议：大米已连续15天未再出现异常波动。" in message(Change("ended", over))[1].splitlines()
+    assert "建议" not in message(Change("ended", replace(over, exit=None)))[1]
 
 
 def test_several_points_are_counted_and_no_place_is_said_in_words() -> None:

@@ -31,7 +31,7 @@ from monitor.store.flags import (
 )
 from monitor.store.observations import add
 from tests.store.build import CABBAGE, NOW, PORK, batch, day, epoch, finding, flag, mixed
-from thresholds.model import Contribution, Direction, Flag, Grade, Kind, Mark
+from thresholds.model import Contribution, Direction, Exit, Flag, Grade, Kind, Mark
 
 ITEM = CABBAGE.item
 
@@ -120,6 +120,44 @@ def test_a_flag_that_ended_is_over_and_told_once(db: Database) -> None:
     assert save(db, over) == ["ended f1"]
     assert state(db) == "over"
     assert save(db, over) == []
+
+
+PROPOSED = Exit("exit/stable", "1", day(20), "大米已连续15天未再出现异常波动。")
+
+
+def test_a_proposal_to_end_is_kept_told_once_and_taken_back(db: Database) -> None:
+    """It comes and goes with what is computed, and touches nothing that people did."""
+    save(db, flag())
+    acknowledge(db, "f1", "值班员甲", NOW)
+    proposed = flag(exit=PROPOSED)
+    assert save(db, proposed) == ["exit f1"]
+    assert stored(db) == proposed
+    assert save(db, proposed) == []
+    assert save(db, flag(last_hit=day(21))) == []
+    assert stored(db).exit is None
+    record = get_flag(db, "f1")
+    assert record is not None
+    assert (record.acknowledged_by, record.state) == ("值班员甲", "acknowledged")
+    log = [entry for entry in flag_log(db, "f1") if entry.action.startswith("exit")]
+    assert [entry.action for entry in log] == ["exit_proposed", "exit_taken_back"]
+    assert log[0].detail["reason"] == PROPOSED.reason
+
+
+def test_a_flag_that_is_over_with_its_proposal_is_told_once(db: Database) -> None:
+    """One message says both; a proposal that comes after the end is told by itself."""
+    save(db, flag())
+    assert save(db, flag(end=day(20), end_reason="cleared", exit=PROPOSED)) == ["ended f1"]
+    save(db, flag("f2"))
+    assert save(
+        db, flag("f2", end=day(20), end_reason="cleared"), flag(end=day(20), end_reason="cleared", exit=PROPOSED)
+    ) == ["ended f2"]
+    late = Exit("exit/stable", "1", day(30), "抢购已平息。")
+    both = (
+        flag(end=day(20), end_reason="cleared", exit=PROPOSED),
+        flag("f2", end=day(20), end_reason="cleared", exit=late),
+    )
+    assert save(db, *both) == ["exit f2"]
+    assert state(db, "f2") == "over"
 
 
 def test_a_flag_that_rises_and_ends_in_one_evaluation_is_told_both(db: Database) -> None:
