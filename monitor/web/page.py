@@ -9,13 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
-from pathlib import Path
-from typing import Annotated, Any
-from zoneinfo import ZoneInfo
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
 from alerts.ack import hash_of
@@ -23,45 +20,17 @@ from monitor.store import outbox
 from monitor.store.demo import is_demo_source
 from monitor.store.errors import StoreError
 from monitor.store.sources import SourceState, read_sources
-from monitor.web.console.render import navigation
+from monitor.web.console import render
+from monitor.web.console.i18n import _
 from monitor.web.console.visit import Hidden, SignInFirst, go
 from monitor.web.context import ConfiguredSource, WebContext
 from monitor.web.flag_words import MAX_SHOWN, flag_shown, open_flags
-from monitor.web.problem import request_id
 from monitor.web.security import Context, open_to
 from monitor.web.signed import TooOften, counted_address, current, state
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
-TEMPLATES = Path(__file__).parent / "templates"
 REFRESH_SECONDS = 15
-
-
-@cache
-def environment(zone: ZoneInfo) -> Environment:
-    """Templates; everything put into them is escaped, and a name that is missing is an error."""
-    made = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
-    made.trim_blocks = made.lstrip_blocks = True
-    made.filters["local"] = lambda at: shown_time(at, zone)
-    return made
-
-
-def render(request: Request, name: str, status: int = 200, **values: Any) -> HTMLResponse:
-    ctx: WebContext = request.app.state.context
-    values = {"refresh": 0, "root": request.scope.get("root_path", ""), "installation": ctx.installation} | values
-    template = environment(ctx.zone).get_template(name)
-    return HTMLResponse(template.render(**values), status)
-
-
-def shown_time(at: datetime | None, zone: ZoneInfo) -> str:
-    """Local time to the minute; a bare date at midnight; a dash for none."""
-    if at is None:
-        return "—"
-    local = at.astimezone(zone)
-    return local.strftime("%Y-%m-%d" if (local.hour, local.minute) == (0, 0) else "%Y-%m-%d %H:%M")
-
-
-def message(request: Request, status: int, heading: str, text: str) -> HTMLResponse:
-    return render(request, "message.html", status, heading=heading, text=text, request_id=request_id(request.scope))
+SOURCE_WORDS = {"bad": "失败", "idle": "尚未取数", "ok": "正常"}  # i18n: shown by `word`
 
 
 def allowed(request: Request, ctx: Context) -> WebContext:
@@ -101,15 +70,15 @@ def source_lines(configured: list[ConfiguredSource], states: dict[str, SourceSta
 def source_line(name: str, configured: ConfiguredSource | None, state: SourceState | None) -> SourceLine:
     state = state or SourceState(name, {})
     if state.failing_since is not None:
-        word, css = "失败", "bad"
+        css = "bad"
     elif state.last_success_at is None and state.last_observation_at is None:
-        word, css = "尚未取数", "idle"
+        css = "idle"
     else:
-        word, css = "正常", "ok"
+        css = "ok"
     return SourceLine(
         title=configured.title or name if configured else name,
         demo=configured.demo if configured else is_demo_source(name),
-        state=word,
+        state=SOURCE_WORDS[css],
         css=css,
         last_success=state.last_success_at,
         newest=state.last_observation_at,
@@ -126,7 +95,7 @@ def front(request: Request, ctx: Context) -> Response:
         return index(request, allowed(request, ctx))
     if who.session.stage != "full":
         raise SignInFirst("/signin/code")
-    return go(request, next((entry.path for entry in navigation(request, who)), "/profile"))
+    return go(request, next((entry.path for entry in render.navigation(request, who)), "/profile"))
 
 
 @router.get("/flags")
@@ -137,12 +106,14 @@ def index(request: Request, ctx: Allowed) -> HTMLResponse:
         sources = source_lines(list(ctx.sources()), read_sources(ctx.db))
     except StoreError as error:
         ctx.on_store_error(error.reason)
-        text = "数据库暂时不可用，异常提示和数据来源无法显示。请稍后刷新，并通知技术值班人员。"
-        return message(request, 503, "暂时无法显示", text)
+        text = _("数据库暂时不可用，异常提示和数据来源无法显示。请稍后刷新，并通知技术值班人员。")
+        return render.message(request, 503, _("暂时无法显示"), text)
     flags = found[:MAX_SHOWN]
-    return render(
+    return render.page(
         request,
-        "index.html",
+        "console/open.html",
+        title=_("当前情况"),
+        import_command=Markup("<code>monitor import</code>"),
         now=ctx.now(),
         ready=report.ready,
         checks=report.checks,
@@ -158,8 +129,9 @@ def one_flag(request: Request, ctx: WebContext, id: str) -> HTMLResponse:
     """A flag for whoever may read the open page; monitor/web/console/flag_page.py has the address."""
     shown = flag_shown(ctx.db, id, ctx.zone)
     if shown is None:
-        return message(request, 404, "没有这条异常提示", "它可能已随数据更正而撤销。请从首页查看当前的异常提示。")
-    return render(request, "flag.html", f=shown)
+        text = _("它可能已随数据更正而撤销。请从首页查看当前的异常提示。")
+        return render.message(request, 404, _("没有这条异常提示"), text)
+    return render.page(request, "console/open_flag.html", title=shown.line.item, f=shown)
 
 
 @router.get("/a/{token}")
@@ -169,9 +141,10 @@ def show_ack(request: Request, ctx: Context, token: str) -> HTMLResponse:
         record = outbox.find_by_token(connection, hash_of(token))
     if record is None:
         return unknown_link(request)
-    return render(
+    return render.page(
         request,
-        "ack.html",
+        "console/ack.html",
+        title=_("已确认") if record.acked_at else _("确认收到通知"),
         subject=record.subject,
         person=record.person,
         acked_at=record.acked_at,
@@ -189,9 +162,10 @@ def follow_ack(request: Request, ctx: Context, token: str) -> HTMLResponse:
         return unknown_link(request)
     with ctx.db.connect() as connection:
         record = outbox.find_by_token(connection, hash_of(token))
-    return render(
+    return render.page(
         request,
-        "ack.html",
+        "console/ack.html",
+        title=_("已确认"),
         subject=record.subject if record else "",
         person="",
         acked_at=done.at,
@@ -201,5 +175,5 @@ def follow_ack(request: Request, ctx: Context, token: str) -> HTMLResponse:
 
 
 def unknown_link(request: Request) -> HTMLResponse:
-    text = "链接不完整，或通知已被清理。请从最近一条通知中重新打开，或电话联系技术值班人员。"
-    return message(request, 404, "没有找到这条通知", text)
+    text = _("链接不完整，或通知已被清理。请从最近一条通知中重新打开，或电话联系技术值班人员。")
+    return render.message(request, 404, _("没有找到这条通知"), text)

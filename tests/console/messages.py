@@ -15,24 +15,31 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract
 from babel.messages.pofile import read_po, write_po
 
+from alerts.texts import KINDS
 from monitor.documents.model import TITLES
 from monitor.flag_facts import MARKS
 from monitor.reasoning import CALENDARS, ENDS
 from monitor.rights import ACTIONS, shipped_roles
-from monitor.web import flag_words
+from monitor.web import flag_words, page
 from monitor.web.console.i18n import DOMAIN, LANGUAGES, LOCALE, SOURCE_LANGUAGE
 from monitor.web.flag_words import STATES, VERDICTS
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / "monitor" / "web" / "console"
+OPEN_PAGE = ROOT / "monitor" / "web" / "page.py"
 TEMPLATES = ROOT / "monitor" / "web" / "templates" / "console"
 KEYWORDS = {"_": None, "ngettext": (1, 2)}
 KEPT_HEADERS = ("Project-Id-Version", "Plural-Forms", "MIME-Version", "Content-")
 
 
+def python_files() -> list[Path]:
+    """Every module with texts."""
+    return [*sorted(PYTHON.rglob("*.py")), OPEN_PAGE]
+
+
 def sources() -> Iterator[tuple[Path, str]]:
     """Every file with texts, and what extracts from it."""
-    for path in sorted(PYTHON.rglob("*.py")):
+    for path in python_files():
         yield path, "python"
     for path in sorted(TEMPLATES.rglob("*.html")):
         yield path, "jinja2.ext:babel_extract"
@@ -46,6 +53,9 @@ def words_of_tables() -> Iterator[tuple[str, str]]:
         ("monitor/documents/model.py", TITLES.values()),
         ("monitor/reasoning.py", [*ENDS.values(), *CALENDARS.values()]),
         ("monitor/flag_facts.py", MARKS.values()),
+        ("alerts/texts.py", KINDS.values()),
+        ("monitor/web/page.py", page.SOURCE_WORDS.values()),
+        ("monitor/web/flag_words.py", ["未定级", "系统"]),
         ("monitor/web/flag_words.py", [*STATES.values(), *VERDICTS.values(), *flag_words.ACTIONS.values()]),
     ]
     for place, words in tables:

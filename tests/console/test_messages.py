@@ -75,7 +75,7 @@ def test_every_text_of_a_template_is_marked(path: Path) -> None:
     assert list(unmarked_in_template(path.read_text("utf-8"))) == []
 
 
-@pytest.mark.parametrize("path", sorted(messages.PYTHON.rglob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", messages.python_files(), ids=lambda path: path.name)
 def test_every_chinese_string_of_the_code_is_marked(path: Path) -> None:
     found = list(unmarked_in_code(path.read_text("utf-8")))
     assert not found, f"mark them with _(…), or say on the line why they are no texts ({NOT_A_TEXT} …): {found}"

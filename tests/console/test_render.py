@@ -214,10 +214,10 @@ def test_built_files_are_kept_by_browsers_for_good_and_others_are_asked_for_agai
     if not address:
         pytest.fail("the assets are not built: make assets")
     client = running.anonymous()
-    built, plain = client.get(address), client.get("/static/style.css")
+    built, plain = client.get(address), client.get("/static/icon.svg")
     assert "immutable" in built.headers["cache-control"]
     assert plain.headers["cache-control"] == "no-cache"
-    assert client.get("/static/style.css", headers={"If-None-Match": plain.headers["etag"]}).status_code == 304
+    assert client.get("/static/icon.svg", headers={"If-None-Match": plain.headers["etag"]}).status_code == 304
     assert client.get("/static/dist/manifest.json").headers["cache-control"] == "no-cache"
     assert client.get("/static/dist/gone-12345678.css").headers["cache-control"] == "no-store"
     assert f'<link rel="stylesheet" href="{address}">' in show(running, hello).get("/shown").text

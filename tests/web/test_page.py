@@ -11,6 +11,7 @@ import pytest
 
 from monitor.store import flags, sources
 from monitor.store.errors import StoreError
+from monitor.web.console import assets
 from monitor.web.context import Check, ConfiguredSource, HealthReport
 from tests.alerts.make import GRADE_I, NOW
 from tests.web.conftest import Running, Serve
@@ -97,9 +98,9 @@ def test_sources_are_shown_with_their_state_and_error(serve: Serve) -> None:
     sources.failed(running.db, "bureau", NOW, "timeout", "no answer within 10 s")
     running.client(name="城东").post("/api/v1/observations", json=[PUSHED | {"item": "大米"}])
     words = page(running.anonymous()).words
-    assert "报表收件箱 尚未取数" in words
-    assert "统计局 失败 — — no answer within 10 s自 2026-03-02 09:30 起" in words
-    assert "push:城东 正常 2026-03-02 09:30 2026-03-02" in words
+    assert "报表收件箱 – 尚未取数" in words
+    assert "统计局 ✕ 失败 — — no answer within 10 s自 2026-03-02 09:30 起" in words
+    assert "push:城东 ✓ 正常 2026-03-02 09:30 2026-03-02" in words
 
 
 def test_simulated_data_is_marked_wherever_it_shows(running: Running) -> None:
@@ -202,7 +203,7 @@ def test_no_script_no_inline_style_and_strict_headers(running: Running) -> None:
         shown = Page(answer.text)
         assert not {"script", "style"} & {tag for tag, _ in shown.tags}
         assert not any("style" in attributes for _, attributes in shown.tags)
-    css = running.anonymous().get("/static/style.css")
+    css = running.anonymous().get(assets.url("console.css"))
     assert css.headers["content-type"].startswith("text/css")
 
 
@@ -230,7 +231,8 @@ def test_opening_the_link_does_not_acknowledge_and_pressing_the_button_does(runn
     record = flags.get_flag(running.db, "f1")
     assert record is not None
     assert record.acknowledged_at is None
-    assert [a.get("method") for tag, a in shown.tags if tag == "form"] == ["post"]
+    forms = [a for tag, a in shown.tags if tag == "form" and a.get("action") != "/language"]
+    assert [(a.get("method"), a.get("action")) for a in forms] == [("post", None)]
 
     done = running.anonymous().post(path)
     assert done.status_code == 200
@@ -241,7 +243,7 @@ def test_opening_the_link_does_not_acknowledge_and_pressing_the_button_does(runn
 
     again = page(running.anonymous(), path)
     assert "已于 2026-03-02 09:30 由 值班员甲 确认" in again.words
-    assert "button" not in {tag for tag, _ in again.tags}
+    assert "确认收到" not in again.words
 
 
 def test_head_and_options_do_not_acknowledge(running: Running) -> None:
