@@ -35,7 +35,9 @@ class Beside:
 
     before  float64[n]: the value of the report before it, stored or of the batch itself; NaN where there is none
     same    bool[n]: exactly this value is stored for this time already
+    known   bool[number of series]: the series is stored already
     """
 
     before: FloatArray
     same: BoolArray
+    known: BoolArray

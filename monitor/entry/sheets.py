@@ -90,6 +90,7 @@ class Reading:
     header   row number of the column names, 0 where there is none
     asked    position in `batch` -> what is asked about it
     sheets   the rows as they stand
+    new      series that nobody has reported so far: perhaps a spec or unit is written otherwise than before
     """
 
     fault: SheetError | None
@@ -103,6 +104,7 @@ class Reading:
     read: Sequence[str] = ()
     skipped: Sequence[str] = ()
     rows: int = 0
+    new: Sequence[SeriesKey] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,8 @@ class Reader:
         batch, rejects = result.batch, list(result.rejects)
         own = self.own(batch, rejects) & self.past(batch, rejects)
         kept = selected(batch, own)
-        asked = self.questions(kept)
+        beside = self.beside(kept)
+        asked = self.questions(kept, beside)
         bad = np.zeros(len(kept), np.bool_)
         for place, one in asked.items():
             if not one.possible:
@@ -189,6 +192,7 @@ class Reader:
             read=header.sheets,
             skipped=header.skipped,
             rows=result.rows,
+            new=[key for key, known in zip(kept.keys, beside.known.tolist(), strict=True) if not known],
         )
 
     def own(self, batch: ObservationBatch, rejects: list[Reject]) -> BoolArray:
@@ -214,9 +218,8 @@ class Reader:
             rejects.append(Reject(int(batch.row[place]), "future", detail, quoted(batch, place)))
         return good
 
-    def questions(self, batch: ObservationBatch) -> dict[int, Question]:
+    def questions(self, batch: ObservationBatch, beside: Beside) -> dict[int, Question]:
         """What is asked about which row: not about what is stored already, nor about what is long past."""
-        beside = self.beside(batch)
         recent = (self.now - timedelta(days=ASKED_DAYS)).timestamp()
         found: dict[int, Question] = {}
         for place in np.flatnonzero(~beside.same).tolist():

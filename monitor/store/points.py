@@ -101,7 +101,7 @@ def beside(db: Database, batch: ObservationBatch, back: int) -> Beside:
     n = len(batch)
     before, same = np.full(n, np.nan), np.zeros(n, np.bool_)
     if not n:
-        return Beside(before, same)
+        return Beside(before, same, np.zeros(len(batch.keys), np.bool_))
     with db.connect() as connection:
         known = db.bulk.find_series(connection, batch.keys)
         ids: Mapping[int, int] = {code: one.id for code, one in enumerate(known) if one is not None}
@@ -110,7 +110,7 @@ def beside(db: Database, batch: ObservationBatch, back: int) -> Beside:
         rows = np.flatnonzero(batch.series == code)
         at, value = (np.empty(0, np.int64), np.empty(0)) if stored is None else _usable(stored, ids.get(code))
         _beside_one(batch, rows, at, value, before, same)
-    return Beside(before, same)
+    return Beside(before, same, np.array([one is not None for one in known], np.bool_))
 
 
 def _usable(stored: Columns, series_id: int | None) -> tuple[IntArray, FloatArray]:

@@ -206,20 +206,29 @@ def send(request: Request, ctx: Context, who: Reporter, form: Sent) -> Response:
     wrong = new if isinstance(new, str) else ""
     open_ = [one for one in fields.values() if not one.ready and one.typed.value.strip()]
     today = local_today(ctx.now(), ctx.zone)
+    is_open = bool(open_ or wrong)
+    if not is_open:
+        tell(ctx, who, saved)
     if wants_json(request):
-        state = "asked" if open_ or wrong else "done"
+        state = "asked" if is_open else "done"
         return JSONResponse({"state": state, "saved": saved, "asked": len(open_), "next": about.path(today)})
-    if open_ or wrong:
+    if is_open:
         kept = {name: text(form, f"{name}-{NEW}", 500) for name in ("item", "spec", "unit", "channel", "v", "n")}
         if isinstance(new, Field):
             wrong = new_wrong(new)
         shown = {**kept, "wrong": wrong, "confirm": "1"} if wrong else {}
         return form_page(request, ctx, who, own, about, fields, 422, saved=saved, new=shown)
-    if saved:
-        flash(ctx, who, "done", ngettext("已保存 %(num)s 个价格。", "已保存 %(num)s 个价格。", saved))
-    else:
-        flash(ctx, who, "note", _("没有填写任何价格，没有保存。"))
     return go(request, about.path(today))
+
+
+def tell(ctx: WebContext, who: Visitor, saved: int) -> None:
+    """Say on the next page what became of a form."""
+    words: Text = _("没有填写任何价格，没有保存。")
+    if saved:
+        words = ngettext("已保存 %(num)s 个价格。", "已保存 %(num)s 个价格。", saved)
+    kind = "done" if saved else "note"
+    if (kind, str(words)) not in who.session.flash:  # a form that is sent again is told once
+        flash(ctx, who, kind, words)
 
 
 def wants_json(request: Request) -> bool:
