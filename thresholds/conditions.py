@@ -17,7 +17,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, cast, overload
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 from pydantic import Field, PlainValidator, SerializeAsAny, model_validator
 
 from thresholds.calendar import WORDS, Lag
@@ -38,6 +38,31 @@ SLACK = 1e-9
 Comparison = Literal[">", ">="]
 
 
+class Worded:
+    """Texts by row, made where they are looked at: of a hundred hits one becomes a flag.
+
+    `pattern` of `str.format` with the columns as arguments; what is no column is the same in all rows.
+    """
+
+    def __init__(self, pattern: str, *columns: ArrayLike) -> None:
+        self.pattern, self.columns = pattern, np.broadcast_arrays(*columns)
+
+    def __len__(self) -> int:
+        return len(self.columns[0])
+
+    def __getitem__(self, rows: IntArray | int) -> Any:
+        """The text of one row, or object[k] of some."""
+        some = np.atleast_1d(rows)
+        made = [self.pattern.format(*row) for row in zip(*(c[some].tolist() for c in self.columns), strict=True)]
+        return np.array(made, np.object_) if np.ndim(rows) else made[0]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self[np.arange(len(self))])
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Texts:
+        return cast(Texts, self[np.arange(len(self))])
+
+
 @dataclass(frozen=True, slots=True)
 class Measured:
     """What a leaf measured at some positions: columns of one length. Units as in thresholds.model.Finding.
@@ -56,7 +81,7 @@ class Measured:
     window: Texts
     n_used: IntArray
     comparison: Texts
-    clause: Texts | None = None
+    clause: Texts | Worded | None = None
     """what was seen, said in Chinese by the condition itself; else it is worded by `unit` (thresholds.wording)"""
 
     def only(self, keep: BoolArray) -> Measured:

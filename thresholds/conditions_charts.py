@@ -6,10 +6,9 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
-from numpy.typing import ArrayLike
 from pydantic import Field, model_validator
 
-from thresholds.conditions import Comparison, Condition, Measured, Texts, Truth, compare, condition, sign, texts
+from thresholds.conditions import Comparison, Condition, Measured, Truth, Worded, compare, condition, sign, texts
 from thresholds.model import BoolArray, Direction, FloatArray, IntArray
 from thresholds.view import View
 
@@ -18,12 +17,6 @@ if TYPE_CHECKING:
 
 JUMP = 4.0
 """Scales beyond which a single step counts no further: one jump is the business of `score`, not of a chart."""
-
-
-def worded(pattern: str, *columns: ArrayLike) -> Texts:
-    """One text per row; what is no array is the same in all rows."""
-    rows = np.broadcast_arrays(*columns)
-    return np.array([pattern.format(*row) for row in zip(*(r.tolist() for r in rows), strict=True)], np.object_)
 
 
 class OnScores(Condition):
@@ -114,7 +107,7 @@ class OnScores(Condition):
             window=texts(f"前{self.window}期以内的变动累积", at),
             n_used=scores.n_used[at],
             comparison=texts(">", at),
-            clause=worded(
+            clause=Worded(
                 f"变动持续偏向{'下跌' if direction is Direction.DOWN else '上涨'}，"
                 "自{}起累积偏离{:.1f}倍常态波幅（依据前{:.0f}期，界限{:g}倍）",
                 [number(x) for x in expected.tolist()],
@@ -257,7 +250,7 @@ class Wild(Condition):
             window=texts(f"近期波动幅度与前{self.window}期以内长期波幅之比", at),
             n_used=found.n_used[at],
             comparison=texts(self.op, at),
-            clause=worded(
+            clause=Worded(
                 "近期波动幅度为此前{:.0f}期长期波幅的{:.1f}倍（界限{:g}倍）",
                 found.n_used[at],
                 found.ratio[at],
@@ -333,7 +326,7 @@ class Extreme(Condition):
             window=texts(f"近{self.readings}期内的极端{word}", at),
             n_used=self.columns(view).n_used[at],
             comparison=texts(">=", at),
-            clause=worded(
+            clause=Worded(
                 f"近{self.readings}期内极端{word}{{:.0f}}次，偶然情形下不应达到{{:d}}次",
                 self.counts(view, direction)[at],
                 self.bound,

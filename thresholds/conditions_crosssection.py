@@ -18,13 +18,14 @@ from thresholds.conditions import (
     Condition,
     Measured,
     Truth,
+    Worded,
     compare,
     condition,
     sign,
     texts,
     whole_days,
 )
-from thresholds.conditions_charts import growing, worded
+from thresholds.conditions_charts import growing
 from thresholds.model import BoolArray, Direction, FloatArray, IntArray
 from thresholds.panel import codes_of
 from thresholds.settings import Duration
@@ -135,7 +136,7 @@ class Outlier(Condition):
             window=texts(f"同日各监测点{WORDS[self.over]}的变动", at),
             n_used=found.n_used,
             comparison=texts(">", at),
-            clause=worded(
+            clause=Worded(
                 "{}与同日{:.0f}个监测点的变动（中位{:+.1f}%）不一致，本点{:+.1f}%，偏离{:.1f}倍点间波幅（界限{:g}倍）",
                 WORDS[self.over],
                 found.n_used,
@@ -232,7 +233,7 @@ class Apart(Condition):
             window=texts(f"监测点之间的价差与前{self.window}日以内的中位数之比", at),
             n_used=np.nan_to_num(n_used).astype(np.int64),
             comparison=texts(">", at),
-            clause=worded(
+            clause=Worded(
                 "当日{:.0f}个监测点之间的价差幅度{:.1f}%，为前{:.0f}日中位数的{:.1f}倍（界限{:.1f}倍）",
                 points,
                 100 * np.expm1(found.at(where, found.value, at)),
@@ -321,7 +322,7 @@ class Diffusion(Condition):
             window=texts(f"{WORDS[self.over]}{more}与{less}面之差", at),
             n_used=known,
             comparison=texts(self.op, at),
-            clause=worded(
+            clause=Worded(
                 f"{WORDS[self.over]}{more}面比{less}面高{{:.0f}}个百分点（共{{:.0f}}个报价，界限{{:g}}个百分点）",
                 np.abs(100 * index),
                 known,

@@ -194,6 +194,8 @@ class Not(Condition):
 
 def either(here: BoolArray, one: Measured, other: Measured) -> Measured:
     """Rows of `one` where `here`, else of `other`."""
+    if here.all():
+        return one
     names = [f.name for f in fields(Measured) if f.name != "clause"]
     columns = {name: np.where(here, getattr(one, name), getattr(other, name)) for name in names}
     first, second = (texts("", here) if m.clause is None else m.clause for m in (one, other))

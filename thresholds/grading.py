@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -178,11 +178,16 @@ def scores_of(one: RuleHits) -> tuple[FloatArray, FloatArray]:
     return measured.score, np.where(np.isfinite(times), np.minimum(times, LEVEL - 1), 1.0)
 
 
-def holds_of(one: RuleHits, series: NDArray[np.int32], base: NDArray[np.int32], policy: Policy) -> IntArray:
-    """int64[n]: days that each hit keeps a flag open: the rule's, and the plan's where numbers propose a grade."""
+def holds_of(
+    one: RuleHits, series: NDArray[np.int32], base: NDArray[np.int32], policy: Policy, days: Mapping[str, int]
+) -> IntArray:
+    """int64[n]: days that each hit keeps a flag open: the rule's, and the plan's where numbers propose a grade.
+
+    days  those of each plan, by its id
+    """
     kinds, codes = one.view.kinds
     plans = [policy.plan_of(c.domain) for c in kinds]
-    own = np.array([(policy.stable_days(p), p.highest) if p else (0, 0) for p in plans], np.int64)
+    own = np.array([(days[p.id], p.highest) if p else (0, 0) for p in plans], np.int64)
     stable, highest = own[codes[series]].T
     numeric = (base > 0) & (base <= highest)  # a grade that was decided on ends when that is lifted (P24)
     return np.maximum(one.rule.hold_days, np.where(numeric & one.opens, stable, 0))
@@ -205,6 +210,7 @@ def collect(found: Sequence[RuleHits], names: Names, policy: Policy) -> Collecte
     """Bring the hits of all rules into the order of (item and direction, time, area)."""
     parts = []
     numbers = numbered(found)
+    days = {plan.id: policy.stable_days(plan) for plan in policy.plans.values()}
     for number, one in enumerate(found):
         panel = one.view.panel
         item, area = names.columns(panel)
@@ -218,7 +224,7 @@ def collect(found: Sequence[RuleHits], names: Names, policy: Policy) -> Collecte
                 area[series],
                 names.n_areas(number_of_item, time),
                 time,
-                held_until(one.view, one.at, holds_of(one, series, base, policy)),
+                held_until(one.view, one.at, holds_of(one, series, base, policy, days)),
                 one.opens,
                 # a higher grade, and a higher level of the source, is stronger than any move within a lower one
                 times + GRADE * one.rule.rank + LEVEL * one.rule.level,

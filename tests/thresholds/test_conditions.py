@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.thresholds.build import condition, panel_of, quotes, view_of
-from thresholds.conditions import KINDS, Condition, Truth, parse, walk
+from thresholds.conditions import KINDS, Condition, Truth, Worded, parse, walk
 from thresholds.model import Direction, Observation
 from thresholds.view import View
 
@@ -390,3 +390,15 @@ def test_every_kind_is_causal(kind: str) -> None:
         for direction, answers in whole.items():
             part = one.truth(view_of(panel.only(known)), direction)
             np.testing.assert_array_equal(part, answers[known])
+
+
+# words
+
+
+def test_words_are_made_for_the_rows_that_are_looked_at() -> None:
+    """One row or some; as a column they are all rows, whatever is the same in all of them."""
+    words = Worded("{}至{:.1f}倍（界限{:g}倍）", ["甲", "乙", "丙"], np.array([1.25, np.nan, 3.0]), 2)
+    assert words[0] == "甲至1.2倍（界限2倍）"
+    assert words[np.array([2, 1])].tolist() == ["丙至3.0倍（界限2倍）", "乙至nan倍（界限2倍）"]
+    assert list(words) == [words[k] for k in range(3)]
+    assert np.where([True, False, True], "", words).tolist() == ["", words[1], ""]

@@ -112,6 +112,15 @@ def scan_groups(
             continue
         some = members[bounds[g] : bounds[g + 1]]
         by_day(start, day, some, at[begin:end])
+        if plain(start, day, time, some):
+            opened = begin
+            for k in range(begin, end):
+                slot[k] = k - opened
+                kind[k] = INSIDE
+                if k + 1 == end or day[at[k + 1]] != day[at[k]]:
+                    kind[k] = LAST_OF_DAY
+                    opened = k + 1
+            continue
         a = begin
         while a < end:
             b = a + 1
@@ -135,6 +144,19 @@ def scan_groups(
                 else:
                     kind[k] = LAST if time[at[k + 1]] != time[p] else INSIDE
             a = b
+
+
+@compiled
+def plain(start: IntArray, day: Day, time: IntArray, members: IntArray) -> bool:
+    """Whether the series report once a day at most, all at the same hour: as sheets with bare dates do."""
+    hour = np.int64(-1)
+    for s in members:
+        for i in range(start[s], start[s + 1]):
+            if hour < 0:
+                hour = time[i] - np.int64(day[i]) * 86_400 + 86_400
+            if time[i] - np.int64(day[i]) * 86_400 + 86_400 != hour or (i > start[s] and day[i] == day[i - 1]):
+                return False
+    return True
 
 
 @compiled

@@ -15,19 +15,20 @@ from thresholds.model import BoolArray, FloatArray, SeriesKey
 from thresholds.panel import DAY, Panel
 
 
-def mixed(every: int) -> Panel:
-    """Series of four items in disorder, at random hours, `every` so many days, one of them empty."""
+def mixed(every: int, hours: int = 8) -> Panel:
+    """Series of four items in disorder, at random hours of so many, `every` so many days, one of them empty."""
     rng = np.random.default_rng(every)
     keys = [SeriesKey(f"品{rng.integers(0, 4)}", point=f"点{s}") for s in range(30)]
     series = np.repeat(np.arange(29), 40)
-    time = rng.integers(0, 30, len(series)) * DAY * every + rng.integers(0, 8, len(series)) * 3600
+    time = rng.integers(0, 30, len(series)) * DAY * every + rng.integers(0, hours, len(series)) * 3600
     return Panel.build(keys, [""] * 30, series, time, np.ones(len(series)))
 
 
-@pytest.mark.parametrize("every", [1, 700])
-def test_rows_are_in_order_of_group_day_and_time(every: int) -> None:
-    """Against numpy's lexical sort; days so far apart that no table of them is made give the same."""
-    panel = mixed(every)
+@pytest.mark.parametrize(("every", "hours"), [(1, 8), (700, 8), (1, 1), (700, 1)])
+def test_rows_are_in_order_of_group_day_and_time(every: int, hours: int) -> None:
+    """Against numpy's lexical sort; days so far apart that no table of them is made, and reports that all come at one
+    hour, give the same."""
+    panel = mixed(every, hours)
     where = cells(panel)
     group = panel.group[panel.series]
     expected = np.lexsort((np.arange(len(panel)), panel.time, panel.day, group))
@@ -44,6 +45,24 @@ def test_rows_are_in_order_of_group_day_and_time(every: int) -> None:
         np.repeat(np.arange(where.n_moments), np.diff(where.moment)), where.of_row[where.at]
     )
     assert where.ends.sum() == len(where.cell) - 1
+
+
+def test_points_of_one_hour_are_numbered_as_any() -> None:
+    """One report at another hour, of a day of its own, changes nothing for the days before it."""
+    panel = mixed(1, 1)
+    last = int(panel.time.max())
+    key = panel.keys[0]
+    late = Panel.build(
+        [*panel.keys, SeriesKey(key.item, point="迟到")],
+        [""] * 31,
+        np.append(panel.series, 30).astype(np.int64),
+        np.append(panel.time, last + DAY + 3600),
+        np.ones(len(panel) + 1),
+    )
+    one, other = cells(panel), cells(late)
+    before = other.at < len(panel)
+    np.testing.assert_array_equal(one.at, other.at[before])
+    np.testing.assert_array_equal(one.slot, other.slot[before])
 
 
 def test_a_point_keeps_its_number_through_the_day() -> None:
