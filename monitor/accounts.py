@@ -80,7 +80,7 @@ def common_words() -> frozenset[str]:
 
 def normal(password: str) -> str:
     """The form that is hashed: the same characters typed on another keyboard or system are the same password."""
-    return unicodedata.normalize("NFKC", password)
+    return unicodedata.normalize("NFKC", password).encode("utf-8", "replace").decode()
 
 
 def password_fault(password: str, *names: str) -> str:
@@ -212,7 +212,7 @@ def totp_step(secret: str, code: str, now: datetime, last: int) -> int | None:
     """
     import pyotp
 
-    given = re.sub(r"\D", "", unicodedata.normalize("NFKC", code[:40]))
+    given = re.sub(r"[^0-9]", "", unicodedata.normalize("NFKC", code[:40]))
     if len(given) != 6:
         return None
     here = int(now.timestamp()) // STEP

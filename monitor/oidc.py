@@ -12,7 +12,6 @@ import hashlib
 import hmac
 import ipaddress
 import secrets
-import ssl
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -207,6 +206,8 @@ class Provider:
             return self.answer(client, "GET", address)
 
     def client(self) -> httpx.Client:
+        import ssl
+
         import httpx
 
         verify: ssl.SSLContext | bool = True

@@ -231,7 +231,7 @@ def check_change(request: Request, ctx: WebContext, visitor: Visitor, given: str
     if request.method in SAFE:
         return
     check_origin(request, ctx.settings)
-    if not hmac.compare_digest(given.encode(), visitor.session.csrf.encode()):
+    if not hmac.compare_digest(given.encode("utf-8", "replace"), visitor.session.csrf.encode()):
         raise NotOurPage
     if wait := state(request).limits.unsafe.take(visitor.session.id):
         raise TooOften(wait)

@@ -73,7 +73,7 @@ def check_anonymous_form(request: Request, ctx: WebContext, given: str) -> None:
     """Raises NotOurPage: a page elsewhere must not sign people in to an account of its choice. Raises TooOften."""
     check_origin(request, ctx.settings)
     value = cookie(request, ctx.settings, "signin")
-    if not value or not hmac.compare_digest(digest("form:" + value).encode(), given.encode()):
+    if not value or not hmac.compare_digest(digest("form:" + value).encode(), given.encode("utf-8", "replace")):
         raise NotOurPage
     if wait := state(request).limits.sign_in.take(counted_address(request)):
         raise TooOften(wait)
@@ -276,7 +276,7 @@ def check_code(
     request: Request, ctx: Context, half: Half, code: Text_ = "", csrf: Text_ = "", next: Text_ = "/"
 ) -> Response:
     check_origin(request, ctx.settings)
-    if not hmac.compare_digest(csrf.encode(), half.session.csrf.encode()):
+    if not hmac.compare_digest(csrf.encode("utf-8", "replace"), half.session.csrf.encode()):
         raise NotOurPage
     key = f"code:{half.account_id}"
     if wait := sessions.claim_attempt(ctx.db, {key: FREE_TRIES}, ctx.now()):
