@@ -27,7 +27,7 @@ from alerts.outbox import Outcome, State, deliver
 from collectors.base import CollectError, Collector, Fetched
 from monitor.pictures import take
 from monitor.reporting import make_due
-from monitor.store import batches, forms, observations, outbox, sources, uploads
+from monitor.store import batches, forms, observations, outbox, sessions, sources, uploads
 from monitor.store import duties as due
 from monitor.store.errors import StoreError
 from monitor.store.lock import AlreadyRunning, DatabaseMoved
@@ -193,6 +193,7 @@ def tidy(app: App) -> None:
     batches.forget_answers(app.db, now - ANSWERS_KEPT)
     forms.forget(app.db, now - FORMS_KEPT)
     uploads.forget(app.db, now)
+    sessions.tidy(app.db, now)
     for expired in outbox.tidy(app.db, None, now, app.config.alerts.retry).expired:
         app.metrics.gave_up(expired.channel, "expired")
         log.error("a message to channel %s expired unsent; see its flag for who was not told", expired.channel)
