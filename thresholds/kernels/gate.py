@@ -71,10 +71,10 @@ def scan_gate(
         known = 0  # accepted values so far
         bits[:] = 0
         floats[:] = 0.0
+        slot, newest = 0, 0.0  # where the next accepted value goes, and the newest one
         run, longest, changes, reports, began, look = 1, 0, 0, 0, 0, 0  # how long the value has been the same
         for i in range(start[s], start[s + 1]):
             v = value[i]
-            newest = recent[(known - 1) % 5]
             quiet = known > 0 and v < LARGE * newest and v * LARGE > newest and odd[i] == 0
             if quiet and (mark[i] & JUDGED_BITS) == 0 and bits[0] + bits[1] + bits[2] + bits[3] == 0:
                 floats[SIDE] = 0.0  # the common case: nothing to ask
@@ -90,7 +90,7 @@ def scan_gate(
                     continue
                 if verdict[0] == REBASED << 8:
                     status[i] = REBASED
-                    known = 0
+                    known, slot = 0, 0
                 elif verdict[0] != 0:
                     status[i] = SUSPECT
                     doubt[i] = verdict[0]
@@ -110,8 +110,10 @@ def scan_gate(
                 reports += run * (known > 0)
                 longest = max(longest, run)
                 run, look, began = 1, 0, day[i]
-            recent[known % 5] = v
+            recent[slot] = v
             known += 1
+            slot = slot + 1 if slot < 4 else 0
+            newest = v
 
 
 @compiled
