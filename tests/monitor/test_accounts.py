@@ -133,7 +133,7 @@ def test_a_day_of_peace_forgets() -> None:
 @pytest.mark.parametrize(
     ("name", "fault"),
     [
-        ("李小华", ""),
+        ("值班员甲", ""),
         ("li.hua@gov-1", ""),
         ("li hua", ""),
         ("", "empty"),
