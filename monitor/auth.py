@@ -23,6 +23,8 @@ class Scope(StrEnum):
     FLAGS_REVIEW = "flags:review"
     ALERTS_ACK = "alerts:ack"
     RECORDS_WRITE = "records:write"
+    REPORTS_READ = "reports:read"
+    REPORTS_WRITE = "reports:write"
     METRICS_READ = "metrics:read"
 
 
@@ -33,6 +35,8 @@ SCOPES: dict[Scope, str] = {
     Scope.FLAGS_REVIEW: "确认和复核异常提示",
     Scope.ALERTS_ACK: "确认收到通知",
     Scope.RECORDS_WRITE: "登记和解除决定、登记观察到的现象",
+    Scope.REPORTS_READ: "读取报告",
+    Scope.REPORTS_WRITE: "生成日报和周报的草稿",
     Scope.METRICS_READ: "读取运行指标和就绪详情",
 }
 """Every scope and what it allows, in the words shown to people."""
@@ -45,6 +49,8 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
     Scope.FLAGS_REVIEW: (Action.FLAGS_REVIEW,),
     Scope.ALERTS_ACK: (Action.FLAGS_REVIEW,),
     Scope.RECORDS_WRITE: (Action.RECORDS_DECIDE, Action.RECORDS_OBSERVE),
+    Scope.REPORTS_READ: (Action.REPORTS_VIEW,),
+    Scope.REPORTS_WRITE: (Action.REPORTS_EDIT,),
     Scope.METRICS_READ: (Action.HEALTH_VIEW,),
 }
 """What a person must be allowed to do for what a token needs a scope for; one of them."""

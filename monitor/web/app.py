@@ -13,7 +13,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.responses import Response
 
 from monitor.store.errors import StoreError
-from monitor.web import alerts, flags, observations, operations, page, problem, records, schemas
+from monitor.web import alerts, flags, observations, operations, page, problem, records, reports_api, schemas
 from monitor.web.console import (
     admin,
     admin_roles,
@@ -60,6 +60,7 @@ TAGS = [
     {"name": "flags", "description": "异常提示：查询、确认、复核"},
     {"name": "alerts", "description": "通知的确认"},
     {"name": "records", "description": "决定和观察到的现象"},
+    {"name": "reports", "description": "日报、周报和异常波动报告"},
     {"name": "operations", "description": "运行状态与指标"},
 ]
 
@@ -89,7 +90,7 @@ def create_web(ctx: WebContext) -> FastAPI:
     app.add_exception_handler(RequestValidationError, problem.answer_invalid)
     app.add_exception_handler(StoreError, answer_store_error)
     visit.install(app)
-    for part in (observations, flags, alerts, records):
+    for part in (observations, flags, alerts, records, reports_api):
         app.include_router(part.router, prefix="/api/v1")
     app.include_router(operations.router)
     app.include_router(page.router)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import schemathesis
@@ -20,9 +22,13 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
+from monitor.documents.model import ReportKind
+from monitor.documents.options import ReportOptions
+from monitor.reporting import Maker
 from monitor.web.context import WebSettings
-from tests.web.conftest import Running, serving
+from tests.web.conftest import NOW, Running, serving
 from tests.web.make import flag, store_flags
+from thresholds.catalogue import load_catalogue
 
 CHECKS = [
     not_a_server_error,
@@ -40,9 +46,14 @@ ROW = {"date": "2026-03-02", "item": "大米", "point": "甲市场", "area": "�
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A server with something of everything in its database."""
     url = f"sqlite:///{tmp_path_factory.mktemp('openapi') / 'monitor.db'}"
-    with serving(url, WebSettings(open_metrics="off")) as running:
+    made: list[Maker] = []
+    with serving(url, WebSettings(open_metrics="off"), report_maker=lambda: made[0]) as running:
+        catalogue, _ = load_catalogue()
+        assert catalogue is not None
+        made.append(Maker(running.db, catalogue, ReportOptions(), ZoneInfo("Asia/Shanghai")))
         with running.client(name="seed") as client:
             client.post("/api/v1/observations", json=[ROW])
+        made[0].make(ReportKind.DAILY, date(2026, 3, 2), "monitor", NOW)
         store_flags(running.db, *(flag(f"f{i}") for i in range(5)), tell=True)
         yield running
 
@@ -65,6 +76,9 @@ OPERATIONS = [
     ("POST", "/api/v1/records"),
     ("GET", "/api/v1/records/{id}"),
     ("POST", "/api/v1/records/{id}/lift"),
+    ("GET", "/api/v1/reports"),
+    ("POST", "/api/v1/reports"),
+    ("GET", "/api/v1/reports/{id}"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/metrics"),
@@ -77,7 +91,7 @@ MODES = [
     for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
     if mode == GenerationMode.POSITIVE or path not in ("/healthz", "/readyz", "/metrics")  # nothing to get wrong
 ]
-KNOWN = {"/api/v1/flags/{id}": "f0", "/api/v1/alerts/{id}": 1}
+KNOWN = {"/api/v1/flags/{id}": "f0", "/api/v1/alerts/{id}": 1, "/api/v1/reports/{id}": 1}
 
 
 @pytest.mark.parametrize(("method", "path", "mode"), MODES)
