@@ -18,7 +18,9 @@ from tests.console.messages import ROOT, is_complete, placeholders
 HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
 WORD = re.compile(r"[A-Za-z]{2,}")
 MARKING = {"_", "gettext", "ngettext"}
-NOT_A_TEXT = "# i18n:"  # a comment on the line of a Chinese string that is data and not a text, with the reason
+NOT_A_TEXT = (
+    "# i18n:"  # a comment, on the line of a Chinese string or of its function, with the reason why it is no text
+)
 SHOWN_ATTRIBUTES = {"title", "alt", "placeholder", "aria-label", "aria-description", "aria-roledescription", "label"}
 ASSETS = ROOT / "monitor" / "web" / "assets"
 HOLE = "\x00"  # stands for what a template puts in
@@ -90,8 +92,12 @@ def test_the_search_finds_planted_texts() -> None:
     planted = """<h1>{{ _("标题") }}</h1><p>裸字</p><i title="{{ "属性" }}">{% trans %}好{% endtrans %}: No</i>
         {{ _("甲") if x else "乙" }}<img alt="Map">{{ m.field("a", "丙") }}<code>SELECT</code><kbd>Esc</kbd>"""
     assert sorted(unmarked_in_template(planted)) == sorted(["裸字", "属性", "乙", "丙", "…: No", "Map"])
+    assert list(unmarked_in_template('{% if kind == "异常" %}{% endif %}')) == []
     code = (
         'def f():\n    """说明"""\n    a = _("标题")\n    return "裸字", f"共{a}", "数据"\nB = "甲"  # i18n: data\n'
+    )
+    assert (
+        list(unmarked_in_code('A = {"春节": _("春节")}\ndef f(x):  # i18n: sent\n    return x == "甲", "乙"\n')) == []
     )
     assert list(unmarked_in_code(code)) == ["4: 裸字", "4: 共", "4: 数据"]
 
@@ -99,7 +105,8 @@ def test_the_search_finds_planted_texts() -> None:
 def unmarked_in_template(source: str) -> Iterator[str]:
     """Chinese strings in expressions and words in the markup that no catalogue knows."""
     tree = Environment(extensions=["jinja2.ext.i18n"]).parse(source)
-    marked = {
+    marked = {id(one) for compared in tree.find_all(nodes.Compare) for one in compared.find_all(nodes.Const)}
+    marked |= {
         id(constant)
         for call in tree.find_all(nodes.Call)
         if isinstance(call.node, nodes.Name) and call.node.name in MARKING
@@ -156,6 +163,12 @@ def unmarked_in_code(source: str) -> Iterator[str]:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {*MARKING, "Problem"}:
             # a Problem is for programs; the API speaks Chinese
             passed.update(id(argument) for argument in node.args)
+        if isinstance(node, ast.Compare):
+            passed.update(id(one) for one in (node.left, *node.comparators))
+        if isinstance(node, ast.Dict):
+            passed.update(id(key) for key in node.keys)
+        if isinstance(node, ast.FunctionDef) and NOT_A_TEXT in lines[node.lineno - 1]:
+            passed.update(id(inner) for inner in ast.walk(node))
     strings = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
     for node in sorted(strings, key=lambda node: (node.lineno, node.col_offset)):
         if HAN.search(str(node.value)) and id(node) not in passed and NOT_A_TEXT not in lines[node.lineno - 1]:

@@ -39,7 +39,7 @@ def ask_points(flag: Flag, shown: Picture | None) -> list[str]:
     return list(dict.fromkeys([*own, *others]))[:SOME_POINTS]
 
 
-def question_text(flag: Flag, shown: Picture | None, zone: ZoneInfo) -> str:
+def question_text(flag: Flag, shown: Picture | None, zone: ZoneInfo) -> str:  # i18n: for a market
     """What to begin with, in Chinese: the reporter of a market reads it."""
     day = flag.last_hit.astimezone(zone).strftime("%m月%d日")
     if flag.kind is Kind.SILENCE:
@@ -80,7 +80,7 @@ def teller(reporters: Sequence[Account], public_url: str, zone: ZoneInfo, now: d
     return tell
 
 
-def message(
+def message(  # i18n: for a market
     question: Question, person: str, channel: str, address: str, public_url: str, zone: ZoneInfo, now: datetime
 ) -> NewNotification:
     """One message to one address, in Chinese, whatever the language of who asked: it goes to a market."""

@@ -151,7 +151,7 @@ def answer_http(request: Request, error: Exception) -> Response:
 
 def answer_not_ours(request: Request, _error: Exception) -> Response:
     if not wants_page(request):
-        detail = "缺少或不符的 X-CSRF-Token，或请求来自其他网站，没有执行"
+        detail = "缺少或不符的 X-CSRF-Token，或请求来自其他网站，没有执行"  # i18n: for programs
         return Problem("forbidden", detail).response(request.scope)
     text = _("页面打开过久，或不是从本系统的页面提交的，没有执行。请返回上一页，刷新后重新提交。")
     return say(request, 403, _("没有执行"), text)
