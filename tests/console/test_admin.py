@@ -19,13 +19,13 @@ def admin(running: Running) -> Browser:
 
 
 def test_an_account_is_made_with_a_password_that_is_shown_once(running: Running, admin: Browser) -> None:
-    answer = admin.send_form("/admin/accounts", name="李小华", shown="监测员乙")
+    answer = admin.send_form("/admin/accounts", name="值班员甲", shown="监测员乙")
     found = re.search(r'<code translate="no">([a-z0-9-]{24})</code>', answer.text)
     assert found
     assert found[1] not in admin.get("/admin/accounts").text
     assert "监测员乙" in Page(admin.get("/admin/accounts").text).words
     who = Browser(running.url)
-    assert who.sign_in("李小华", found[1]).status_code == 303
+    assert who.sign_in("值班员甲", found[1]).status_code == 303
     assert who.get("/profile").headers["location"] == "/profile/password"
 
 

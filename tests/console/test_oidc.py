@@ -30,7 +30,7 @@ with warnings.catch_warnings():
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:authlib")
 SECRET = "client-secret-that-must-not-be-seen"
-NAME_OF = {"s-1": "zhangsan", "s-2": "lisi", "s-3": "zhangsan"}
+NAME_OF = {"s-1": "jiance1", "s-2": "jiance2", "s-3": "jiance1"}
 Start = Callable[..., Running]
 
 
@@ -42,7 +42,7 @@ def clock() -> datetime:
 def issuer() -> Iterator[str]:
     """A real provider; its users are called as NAME_OF says."""
     users = [
-        oidc_provider_mock.User(sub=sub, claims={"preferred_username": name, "name": "张三"})
+        oidc_provider_mock.User(sub=sub, claims={"preferred_username": name, "name": "监测员甲"})
         for sub, name in NAME_OF.items()
     ]
     with oidc_provider_mock.run_server_in_thread(require_nonce=True, user_claims=users) as server:
@@ -89,7 +89,7 @@ def link(running: Running, name: str, oidc_name: str, *roles: str) -> accounts.A
 
 def test_a_linked_account_signs_in_and_comes_back_to_where_it_was_going(start: Start) -> None:
     running = start()
-    link(running, "monitor1", "zhangsan")
+    link(running, "monitor1", "jiance1")
     page = Browser(running.url).get("/signin")
     assert "用单位统一认证登录" in Page(page.text).words
     browser, answer = sign_in(running)
@@ -110,7 +110,7 @@ def test_the_provider_is_asked_with_pkce_state_and_nonce(start: Start) -> None:
 
 def test_nobody_gets_an_account_silently(start: Start) -> None:
     running = start()
-    account(running.db, "zhangsan", ["monitor"])  # of the same name, but not linked
+    account(running.db, "jiance1", ["monitor"])  # of the same name, but not linked
     browser, answer = sign_in(running)
     assert answer.status_code == 401
     assert "没有可用的账号" in Page(answer.text).words
@@ -120,16 +120,16 @@ def test_nobody_gets_an_account_silently(start: Start) -> None:
 
 def test_same_names_count_where_the_configuration_says_so(start: Start) -> None:
     running = start(accounts="same_name")
-    account(running.db, "ZhangSan", ["monitor"])
+    account(running.db, "JianCe1", ["monitor"])
     assert sign_in(running)[1].status_code == 303
 
 
 def test_an_account_is_made_where_the_configuration_says_so(start: Start) -> None:
     running = start(create_with_role="viewer")
     assert sign_in(running)[1].status_code == 303
-    made = accounts.find(running.db, "zhangsan")
+    made = accounts.find(running.db, "jiance1")
     assert made.roles == {"viewer": {"*"}}
-    assert (made.shown, made.has_password) == ("张三", False)
+    assert (made.shown, made.has_password) == ("监测员甲", False)
     assert any(one.action == "account.made" for one in audit.entries(running.db))
     assert sign_in(running)[1].status_code == 303
     assert len(accounts.list_accounts(running.db)) == 1
@@ -137,14 +137,14 @@ def test_an_account_is_made_where_the_configuration_says_so(start: Start) -> Non
 
 def test_a_name_that_was_given_to_somebody_else_does_not_open_the_account(start: Start) -> None:
     running = start()
-    link(running, "monitor1", "zhangsan")
+    link(running, "monitor1", "jiance1")
     assert sign_in(running, "s-1")[1].status_code == 303
     assert sign_in(running, "s-3")[1].status_code == 401
 
 
 def test_an_account_that_is_off_stays_closed(start: Start) -> None:
     running = start()
-    one = link(running, "monitor1", "zhangsan")
+    one = link(running, "monitor1", "jiance1")
     with running.db.begin() as connection:
         accounts.set_active(connection, one.id, False)
     assert sign_in(running)[1].status_code == 401
@@ -152,7 +152,7 @@ def test_an_account_that_is_off_stays_closed(start: Start) -> None:
 
 def test_the_way_back_works_once_and_in_the_browser_that_began_it(start: Start) -> None:
     running = start()
-    link(running, "monitor1", "zhangsan")
+    link(running, "monitor1", "jiance1")
     browser = Browser(running.url)
     address = go_there(browser)
     back = urlsplit(httpx.post(address, data={"sub": "s-1"}).headers["location"])
@@ -174,7 +174,7 @@ def test_who_says_no_at_the_provider_is_told_so(start: Start) -> None:
 
 def test_a_second_factor_of_ours_is_still_asked_for(start: Start) -> None:
     running = start()
-    link(running, "monitor1", "zhangsan")
+    link(running, "monitor1", "jiance1")
     browser, _answer = sign_in(running)
     browser.csrf = browser.word_of("/profile")
     secret, _codes = set_up_now(browser)
@@ -228,9 +228,7 @@ class Cheat:
     def token(self) -> str:
         now = int(time.time())
         usual = {"iss": self.url, "aud": "monitor", "sub": "s-1", "iat": now, "exp": now + 300, "nonce": self.nonce}
-        claims = {
-            k: v for k, v in (usual | {"preferred_username": "zhangsan"} | self.claims).items() if v is not None
-        }
+        claims = {k: v for k, v in (usual | {"preferred_username": "jiance1"} | self.claims).items() if v is not None}
         return jwt.encode(self.header, claims, self.signing)
 
     def answer(self, path: str) -> dict[str, Any]:
@@ -282,7 +280,7 @@ def try_in(running: Running, cheat: Cheat) -> httpx.Response:
 
 def test_a_token_that_is_right_signs_in(start: Start, cheat: Cheat) -> None:
     running = start(cheat.url)
-    link(running, "monitor1", "zhangsan")
+    link(running, "monitor1", "jiance1")
     assert try_in(running, cheat).status_code == 303
     ((_, form),) = [one for one in cheat.asked if one[0] == "/token_endpoint"]
     assert len(parse_qs(form)["code_verifier"][0]) >= 43
@@ -306,21 +304,21 @@ def test_a_token_that_is_right_signs_in(start: Start, cheat: Cheat) -> None:
         {"sub": None},
         {"sub": 7},
         {"preferred_username": 7},
-        {"preferred_username": "lisi"},
+        {"preferred_username": "jiance2"},
     ],
 )
 def test_a_token_that_is_not_for_this_sign_in_opens_nothing(
     start: Start, cheat: Cheat, claims: dict[str, Any]
 ) -> None:
     running = start(cheat.url)
-    link(running, "monitor1", "zhangsan")
+    link(running, "monitor1", "jiance1")
     cheat.claims = claims
     assert try_in(running, cheat).status_code == 401
 
 
 def test_a_token_signed_by_somebody_else_opens_nothing(start: Start, cheat: Cheat) -> None:
     running = start(cheat.url)
-    link(running, "monitor1", "zhangsan")
+    link(running, "monitor1", "jiance1")
     cheat.signing = RSAKey.generate_key(2048, {"kid": "one", "use": "sig", "alg": "RS256"})
     assert try_in(running, cheat).status_code == 401
 
@@ -329,7 +327,7 @@ def test_a_token_without_a_signature_opens_nothing(
     start: Start, cheat: Cheat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     running = start(cheat.url)
-    link(running, "monitor1", "zhangsan")
+    link(running, "monitor1", "jiance1")
     signed = cheat.token
     none = "eyJhbGciOiJub25lIn0"
     monkeypatch.setattr(cheat, "token", lambda: f"{none}.{signed().split('.')[1]}.")
@@ -340,7 +338,7 @@ def test_keys_that_the_provider_has_changed_are_fetched_again(start: Start, chea
     moment = [clock()]
     running = start(cheat.url)
     object.__setattr__(running.context, "clock", lambda: moment[0])
-    link(running, "monitor1", "zhangsan")
+    link(running, "monitor1", "jiance1")
     assert try_in(running, cheat).status_code == 303
     cheat.key = cheat.signing = RSAKey.generate_key(2048, {"kid": "two", "use": "sig", "alg": "RS256"})
     cheat.header = {"alg": "RS256", "kid": "two"}
