@@ -6,14 +6,14 @@ days; it runs now and then. `today` is asked by pages and must be quick: one loo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, delete, func, insert, select, true
 
 from collectors.base import SourceOptions
 from monitor.entry.duties import (
@@ -26,6 +26,7 @@ from monitor.entry.duties import (
     local_days,
     moment_of,
     timeliness,
+    weekday,
 )
 from monitor.entry.options import EntryOptions
 from monitor.schema import batch, observation, series
@@ -37,7 +38,6 @@ from thresholds.model import SeriesKey
 
 AGAIN_DAYS = 7
 """Days whose completeness is worked out again at every refresh: late reports still come in."""
-CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +90,15 @@ def refresh(
         known = _known(db, connection, zone, today)
         duties = {i: d for i, one in known.items() if (d := duty_of(one, today, options, sources, catalogue))}
         stored = connection.execute(select(func.count()).select_from(report_day)).scalar_one()
-        first = today - (AGAIN_DAYS if stored else LEARN_DAYS)
-        days = [_completeness(connection, zone, duties, day, now) for day in range(first, today)]
     at = seconds(now)
     with db.begin() as connection:
         connection.execute(delete(report_duty))
         if duties:
             connection.execute(insert(report_duty), [_duty_row(i, d, at) for i, d in duties.items()])
+    first = today - (AGAIN_DAYS if stored else LEARN_DAYS)
+    with db.connect() as connection:
+        days = [_counted(connection, zone, day, now, true()) for day in range(first, today)]
+    with db.begin() as connection:
         connection.execute(delete(report_day).where(report_day.c.day >= first))
         rows = [_day_row(one, at) for points in days for one in points if one.expected]
         if rows:
@@ -135,46 +137,98 @@ def _day_row(one: PointDay, at: int) -> dict[str, object]:
 
 
 def _completeness(
-    connection: Connection, zone: ZoneInfo, duties: Mapping[int, Duty], day: int, now: datetime
+    connection: Connection, zone: ZoneInfo, day: int, now: datetime, where: ColumnElement[bool]
 ) -> list[PointDay]:
-    """The day of every point that had to report on it."""
-    due_days = [i for i, duty in duties.items() if duty.weekdays and duty.expects(day)]
-    often = {i: d for i, d in duties.items() if d.every}
+    """The day of every point that had to report on it, report by report."""
     found: dict[str, PointDay] = {}
-    for row in _series_rows(connection, due_days, _came_on(day, zone)):
-        _add(found, row, duties[row.id], day, zone, now, None if row.came is None else int(row.came))
-    for row in _series_rows(connection, list(often), _newest_before(moment_of(day + 1, 0, zone))):
-        last = None if row.at is None else day_number(moment(row.at), zone)
-        came = _received(connection, row.id, row.at) if row.at is not None else None
-        today = came is not None and day_number(moment(came), zone) == day
-        if today or last is None or day >= last + often[row.id].every:
-            _add(found, row, duties[row.id], day, zone, now, came if today else None)
+    for row in connection.execute(_by_weekday(day, zone, where)):
+        _add(found, row, day, zone, now, None if row.came is None else int(row.came))
+    _add_overdue(connection, found, zone, day, now, where)
     for one in found.values():
         one.reports.sort(key=lambda r: (r.state in (Timeliness.ON_TIME, Timeliness.LATE), r.key))
-        still = [r.due_at for r in one.reports if r.state is Timeliness.AWAITED]
-        one.due_at = min(still) if still else max(r.due_at for r in one.reports)
     return sorted(found.values(), key=lambda p: (p.area, p.point))
 
 
-def _add(found: dict[str, PointDay], row: Row[Any], duty: Duty, day: int, zone: ZoneInfo, now: datetime,
-         came: int | None) -> None:  # fmt: skip
+def _counted(
+    connection: Connection, zone: ZoneInfo, day: int, now: datetime, where: ColumnElement[bool]
+) -> list[PointDay]:
+    """The same, counted by the database: no reports, for pages with many points."""
+    rows = _by_weekday(day, zone, where).subquery()
+    dues = connection.execute(select(report_duty.c.due).distinct()).scalars().all()
+    if not dues:
+        return []
+    due_at = case({due: moment_of(day, due, zone) for due in dues}, value=rows.c.due)
+    due_at = case((rows.c.first_seen_at > due_at, rows.c.first_seen_at), else_=due_at)
+    awaited = rows.c.came.is_(None) & (due_at >= seconds(now))
+    query = select(
+        rows.c.point,
+        func.max(rows.c.area).label("area"),
+        func.count().label("expected"),
+        func.sum(case((rows.c.came <= due_at, 1), else_=0)).label("on_time"),
+        func.sum(case((rows.c.came > due_at, 1), else_=0)).label("late"),
+        func.sum(case((awaited, 1), else_=0)).label("awaited"),
+        func.min(case((awaited, due_at))).label("still"),
+        func.max(due_at).label("due"),
+    ).group_by(rows.c.point)
+    found: dict[str, PointDay] = {}
+    for row in connection.execute(query):
+        on_time, late, waits = int(row.on_time), int(row.late), int(row.awaited)
+        due = moment(int(row.due if row.still is None else row.still))
+        missing = int(row.expected) - on_time - late - waits
+        found[row.point] = PointDay(row.point, row.area, day, on_time, late, missing, waits, due)
+    _add_overdue(connection, found, zone, day, now, where)
+    for one in found.values():
+        one.reports = []
+    return sorted(found.values(), key=lambda p: (p.area, p.point))
+
+
+def _add_overdue(connection: Connection, found: dict[str, PointDay], zone: ZoneInfo, day: int, now: datetime,
+                 where: ColumnElement[bool]) -> None:  # fmt: skip
+    """What is due every so many days: it counts on the day on which it comes, and while it is overdue."""
+    end = moment_of(day + 1, 0, zone)
+    query = select(series, report_duty.c.due, report_duty.c.every, _newest_before(end)).join(
+        report_duty, report_duty.c.series_id == series.c.id
+    )
+    for row in connection.execute(query.where(report_duty.c.every > 0, where)):
+        last = None if row.at is None else day_number(moment(row.at), zone)
+        came = _received(connection, row.id, row.at) if row.at is not None else None
+        today = came is not None and day_number(moment(came), zone) == day
+        if today or last is None or day >= last + row.every:
+            _add(found, row, day, zone, now, came if today else None)
+
+
+def _by_weekday(day: int, zone: ZoneInfo, where: ColumnElement[bool]) -> Select[Any]:
+    """The series that are due on this day by its weekday, with when the first value about it came."""
+    return (
+        select(series, report_duty.c.due, _came_on(day, zone))
+        .join(report_duty, report_duty.c.series_id == series.c.id)
+        .where(
+            report_duty.c.weekdays.bitwise_and(1 << weekday(day)) != 0,
+            series.c.first_seen_at < moment_of(day + 1, 0, zone),
+            where,
+        )
+    )
+
+
+def _add(
+    found: dict[str, PointDay], row: Row[Any], day: int, zone: ZoneInfo, now: datetime, came: int | None
+) -> None:
     """Count one expected report. Of a series first seen on this day the first report is on time."""
     if row.first_seen_at >= moment_of(day + 1, 0, zone):
         return
-    due = max(moment_of(day, duty.due, zone), row.first_seen_at)
+    due = max(moment_of(day, row.due, zone), row.first_seen_at)
     one = found.setdefault(row.point, PointDay(row.point, row.area, day))
     one.area = one.area or row.area
     state = timeliness(came, due, seconds(now))
+    had_awaited = one.awaited
     setattr(one, state, getattr(one, state) + 1)
+    if state is Timeliness.AWAITED:
+        one.due_at = min(one.due_at, moment(due)) if had_awaited and one.due_at else moment(due)
+    elif not had_awaited:
+        one.due_at = max(one.due_at or moment(due), moment(due))
     key = SeriesKey(row.item, row.spec, row.unit, row.channel, row.point)
     received = None if came is None else moment(came)
     one.reports.append(DueReport(row.id, key, row.area, moment(due), received, state))
-
-
-def _series_rows(connection: Connection, ids: Sequence[int], extra: ColumnElement[Any]) -> Iterator[Row[Any]]:
-    """Series of `ids` with one more column, some hundreds at a time."""
-    for start in range(0, len(ids), CHUNK):
-        yield from connection.execute(select(series, extra).where(series.c.id.in_(ids[start : start + CHUNK])))
 
 
 def _came_on(day: int, zone: ZoneInfo) -> ColumnElement[Any]:
@@ -216,19 +270,18 @@ def _received(connection: Connection, series_id: int, at: int) -> int:
 
 def today(
     db: Database, zone: ZoneInfo, now: datetime, *, points: Collection[str] | None = None,
-    where: ColumnElement[bool] | None = None,
+    where: ColumnElement[bool] | None = None, reports: bool = True,
 ) -> list[PointDay]:  # fmt: skip
-    """How far the reports of today are, by point (of `points`, or where `where` holds for columns of `series`)."""
-    query = select(report_duty).join(series, series.c.id == report_duty.c.series_id)
+    """How far the reports of today are, by point (of `points`, or where `where` holds for columns of `series`).
+
+    `reports` false leaves the single reports out, which is much quicker for many points.
+    """
+    wanted = true() if where is None else where
     if points is not None:
-        query = query.where(series.c.point.in_(sorted(points)))
-    if where is not None:
-        query = query.where(where)
+        wanted = and_(wanted, series.c.point.in_(sorted(points)))
     with db.connect() as connection:
-        duties = {
-            row.series_id: Duty(row.weekdays, row.every, row.due, row.origin) for row in connection.execute(query)
-        }
-        return _completeness(connection, zone, duties, day_number(now, zone), now)
+        made = _completeness if reports else _counted
+        return made(connection, zone, day_number(now, zone), now, wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +319,43 @@ def history(
         for row in connection.execute(query):
             found.setdefault(row.point, []).append(DayCount(row.day, row.expected, row.on_time, row.late, row.area))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """The last days of a point added up; `recent` is the later part of them."""
+
+    point: str
+    area: str
+    all: DayCount
+    recent: DayCount
+
+
+def past(
+    db: Database, first: int, last: int, recent: int, *, where: ColumnElement[bool] | None = None
+) -> dict[str, Past]:
+    """The days from `first` to `last` by point, and of these those from `recent` on. `where` as in `history`."""
+    t = report_day.c
+    sums = [func.sum(column) for column in (t.expected, t.on_time, t.late)]
+    sums += [func.sum(case((t.day >= recent, column), else_=0)) for column in (t.expected, t.on_time, t.late)]
+    query = select(t.point, func.max(t.area), *sums).where(t.day >= first, t.day <= last).group_by(t.point)
+    if where is not None:
+        query = query.where(where)
+    found = {}
+    with db.connect() as connection:
+        for point, area, *counts in connection.execute(query):
+            n = [int(count) for count in counts]
+            found[point] = Past(
+                point, area, DayCount(first, n[0], n[1], n[2], area), DayCount(recent, n[3], n[4], n[5], area)
+            )
+    return found
+
+
+def state_of(db: Database) -> tuple[int, datetime | None]:
+    """What today's counts rest on besides the clock: the newest batch, and when the duties were worked out."""
+    with db.connect() as connection:
+        newest = connection.execute(select(func.max(batch.c.id))).scalar()
+    return newest or 0, worked_out(db)
 
 
 def worked_out(db: Database) -> datetime | None:

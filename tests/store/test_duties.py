@@ -10,6 +10,7 @@ from collectors.push import PushOptions
 from monitor.entry.duties import Timeliness, day_number
 from monitor.entry.options import DutyOptions, EntryOptions
 from monitor.schema import series
+from monitor.schema_entry import report_day
 from monitor.store import duties, observations
 from monitor.store.database import Database
 from thresholds.catalogue import Catalogue, load_catalogue
@@ -131,3 +132,32 @@ def test_a_configured_duty_is_a_duty_without_history(db: Database) -> None:
     rules = (DutyOptions(item="粳米", weekdays=("mon",), due="09:00"),)
     refresh(db, 8, EntryOptions(duty=rules))
     assert today(db, 9.5) == {"东市场": (0, 0, 1, 0)}
+
+
+def test_counting_in_the_database_gives_the_same(db: Database) -> None:
+    """Late, missing and awaited, by weekday and every so many days, with two due times at one point."""
+    source = PushOptions(
+        name="收件箱",
+        kind="push",
+        expect=(Expectation(item="不良贷款率", cadence="31d", grace="9d"),),
+    )
+    report(db, "东市场", ["不良贷款率"], 45, 9)
+    for k in range(14, 0, -1):
+        report(db, "东市场", ["粳米", "猪肉", "鸡蛋"], k, 9 if k % 3 else 12)
+        report(db, "西市场", ["粳米"], k, 9, area="西区")
+    rules = (DutyOptions(item="鸡蛋", due="14:00"),)
+    refresh(db, 8, EntryOptions(duty=rules), (source,))
+    report(db, "东市场", ["粳米"], 0, 10.5)
+    for clock in (9.0, 10.0, 11.0, 13.0, 15.0):
+        now = (MONDAY + timedelta(hours=clock)).astimezone(UTC)
+        singly, counted = duties.today(db, ZONE, now), duties.today(db, ZONE, now, reports=False)
+        for one in singly:
+            one.reports = []
+        assert counted == singly
+    past = duties.past(db, TODAY - 28, TODAY - 1, TODAY - 7)
+    days = duties.history(db, TODAY - 28, TODAY - 1)
+    for point, added in past.items():
+        assert added.all.expected == sum(d.expected for d in days[point])
+        assert added.all.late == sum(d.late for d in days[point])
+        assert added.recent.on_time == sum(d.on_time for d in days[point] if d.day >= TODAY - 7)
+    assert duties.past(db, TODAY - 28, TODAY - 1, TODAY - 7, where=report_day.c.area == "西区").keys() == {"西市场"}

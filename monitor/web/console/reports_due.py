@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -12,11 +13,11 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from monitor.entry.duties import date_of, day_number
-from monitor.rights import Action, Visitor
+from monitor.rights import Action, Reach, Visitor
 from monitor.schema import series
 from monitor.schema_entry import report_day
 from monitor.store import duties
-from monitor.store.duties import DayCount, PointDay
+from monitor.store.duties import DayCount, Past, PointDay
 from monitor.web.console import render
 from monitor.web.console.entry_access import worked_out
 from monitor.web.console.entry_words import STATES
@@ -69,13 +70,15 @@ def show(
     reach = who.reach(Action.OBSERVATIONS_VIEW)
     now, worked = ctx.now(), worked_out(ctx)
     here = reach.where(series.c.area, series.c.point)
-    today = {p.point: p for p in duties.today(ctx.db, ctx.zone, now, where=here)}
     if point:
-        return one_point(request, ctx, who, today, point)
+        found = duties.today(ctx.db, ctx.zone, now, points={point}, where=here)
+        return one_point(request, ctx, who, {p.point: p for p in found}, point)
+    today = {p.point: p for p in counted_today(request, ctx, reach)}
     viewed(request, who, "reports-due:*")
     first = day_number(now, ctx.zone) - WEEKS
-    past = duties.history(ctx.db, first, first + WEEKS - 1, where=reach.where(report_day.c.area, report_day.c.point))
-    rows = [row_of(name, today.get(name), past.get(name, []), first) for name in sorted({*today, *past})]
+    mine = reach.where(report_day.c.area, report_day.c.point)
+    past = duties.past(ctx.db, first, first + WEEKS - 1, first + WEEKS - SHORT, where=mine)
+    rows = [row_of(name, today.get(name), past.get(name)) for name in sorted({*today, *past})]
     areas = sorted({row.area for row in rows if row.area})
     rows = [row for row in rows if (not area or row.area == area) and fits(row, state)]
     rows.sort(key=lambda row: (-(row.today.missing if row.today else 0), row.area, row.point))
@@ -103,10 +106,42 @@ def show(
     )
 
 
-def row_of(point: str, today: PointDay | None, past: Sequence[DayCount], first: int) -> Row:
-    recent = [d for d in past if d.day >= first + WEEKS - SHORT]
-    area = today.area if today else (past[-1].area if past else "")
-    return Row(point, area, today, shares(recent), shares(past))
+def row_of(point: str, today: PointDay | None, past: Past | None) -> Row:
+    area = today.area if today else (past.area if past else "")
+    return Row(point, area, today, shares([past.recent] if past else []), shares([past.all] if past else []))
+
+
+class Counted:
+    """Today's counts, by who may see which, as long as nothing came and the minute has not passed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._state: object = None
+        self._found: dict[Reach, list[PointDay]] = {}
+
+    def get(self, ctx: WebContext, reach: Reach) -> list[PointDay]:
+        now = ctx.now()
+        state = (now.replace(second=0, microsecond=0), *duties.state_of(ctx.db))
+        with self._lock:
+            if self._state != state:
+                self._state, self._found = state, {}
+            known = self._found.get(reach)
+        if known is None:
+            here = reach.where(series.c.area, series.c.point)
+            known = duties.today(ctx.db, ctx.zone, now, where=here, reports=False)
+            with self._lock:
+                if self._state == state:
+                    self._found[reach] = known
+        return known
+
+
+def counted_today(request: Request, ctx: WebContext, reach: Reach) -> list[PointDay]:
+    """Today by point, for this reach; the same for all who look in the same minute."""
+    state = request.app.state
+    if not hasattr(state, "reports_due"):
+        state.reports_due = Counted()
+    kept: Counted = state.reports_due
+    return kept.get(ctx, reach)
 
 
 def fits(row: Row, state: str) -> bool:
