@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -317,3 +318,15 @@ def test_nobody_signed_in_learns_nothing(city: Running) -> None:
         assert answer.headers["location"].startswith("/signin"), asked
     for path in ("/api/v1/flags", "/api/v1/flags/f-甲区", "/api/v1/records"):
         assert stranger.get(path).status_code == 401
+
+
+def test_the_matrix_in_the_documentation_is_the_one_tested() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "console.md").read_text("utf-8")
+    rows = re.findall(r"^\| `([\w.]+)` \|(.*)\|$", text, re.MULTILINE)
+    words = {"": "-", "x": "x", "points": "p", "city": "c"}
+    documented = {
+        (role, Action(action)): words[cell.strip()]
+        for action, cells in rows
+        for role, cell in zip(ROLES, cells.split("|"), strict=True)
+    }
+    assert documented == EXPECTED
