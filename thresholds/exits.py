@@ -143,7 +143,7 @@ class Judge:
     def reading(self, one: ExitRule, direction: Direction, series: Sequence[int], since: int) -> int | None:
         """Position of the first reading after `since` at which the rule holds in all series reported by then."""
         truth, panel = self.answer(one, direction), self.view.panel
-        parts = [self.readings(s) for s in series]
+        parts = [self.readings(s, since) for s in series]
         times = np.unique(np.concatenate([panel.time[p] for p in parts]))
         times = times[times > since]
         holds, known = np.ones(len(times), np.bool_), np.zeros(len(times), np.bool_)
@@ -163,10 +163,12 @@ class Judge:
             int(p[panel.time[p] == times[when[0]]][0]) for p in parts if (panel.time[p] == times[when[0]]).any()
         )
 
-    def readings(self, series: int) -> IntArray:
-        """Positions of the readings of a series that rules are applied to."""
+    def readings(self, series: int, since: int) -> IntArray:
+        """Positions of the readings of a series that rules are applied to: after `since`, and the two before."""
         a, b = int(self.view.panel.start[series]), int(self.view.panel.start[series + 1])
-        return a + np.flatnonzero(self.view.tested[a:b])
+        tested = a + np.flatnonzero(self.view.tested[a:b])
+        after = int(np.searchsorted(self.view.panel.time[tested], since, "right"))
+        return tested[max(after - 2, 0) :]
 
     def proposal(self, flag: Flag, one: ExitRule, position: int) -> Exit:
         said = "，".join(words(one.rule.when, self.view, position, flag.direction))
