@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Select, Text, cast, func, select, tuple_, union_all
+from sqlalchemy import ColumnElement, Label, RowMapping, Select, Text, cast, func, select, tuple_, union_all
 
 from monitor.schema import flag
 from monitor.schema_review import flag_assignment, flag_note, question
@@ -70,23 +70,64 @@ class QueueRow:
         return flag.peak_grade.rank, int(flag.first_flagged.timestamp()), flag.id
 
 
-def list_queue(
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What tells a flag's place in the queue, and whether anything about it has changed since it was last shown."""
+
+    id: str
+    item: str
+    rank: int
+    first_flagged: int
+    revision: int
+    updated_at: int
+    version: int
+    notes: int
+    questions: int
+
+    @property
+    def position(self) -> Position:
+        return self.rank, self.first_flagged, self.id
+
+
+def list_heads(
     db: Database, wanted: Wanted, within: ColumnElement[bool], limit: int, after: Position | None = None
-) -> list[QueueRow]:
+) -> list[Head]:
     """A page of the queue, the highest grade first, then the newest; `after` is the position of the row before it.
 
-    The rows are found by an index on (state, grade, time), each state by itself; only those shown are read whole.
+    The rows are found by an index on (state, grade, time), each state by itself; their evidence is not read.
     """
     parts = [select(_page(state, wanted, within, limit, after).subquery()) for state in sorted(set(wanted.states))]
     if not parts:
         return []
     chosen = union_all(*parts).subquery()
-    c = chosen.c
-    ids = select(c.id).order_by(c.grade_rank.desc(), c.first_flagged_at.desc(), c.id.desc()).limit(limit)
+    c, f, a = chosen.c, flag.c, flag_assignment.c
+    query = (
+        select(
+            f.id,
+            f.item,
+            f.grade_rank,
+            f.first_flagged_at,
+            f.revision,
+            f.updated_at,
+            func.coalesce(a.version, 0),
+            *_counts(),
+        )
+        .join(chosen, c.id == f.id)
+        .join(flag_assignment, a.flag_id == f.id, isouter=True)
+        .order_by(f.grade_rank.desc(), f.first_flagged_at.desc(), f.id.desc())
+        .limit(limit)
+    )
     with db.connect() as connection:
-        order = [row.id for row in connection.execute(ids)]
-        found = {row["id"]: row for row in connection.execute(_whole(order)).mappings()} if order else {}
-    return [_row(found[one]) for one in order]
+        return [Head(*row) for row in connection.execute(query)]
+
+
+def list_queue(
+    db: Database, wanted: Wanted, within: ColumnElement[bool], limit: int, after: Position | None = None
+) -> list[QueueRow]:
+    """The same with all that the queue shows of each flag."""
+    heads = list_heads(db, wanted, within, limit, after)
+    rows = rows_of(db, [head.id for head in heads], within)
+    return [rows[head.id] for head in heads if head.id in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +163,8 @@ def place_of(db: Database, flag_id: str, within: ColumnElement[bool]) -> QueueRo
 
 def rows_of(db: Database, ids: Collection[str], within: ColumnElement[bool]) -> dict[str, QueueRow]:
     """Flags by id as the queue shows them; those that do not exist for this person are not among them."""
+    if not ids:
+        return {}
     query = _whole([storable(one) for one in ids]).where(within)
     with db.connect() as connection:
         return {row["id"]: _row(row) for row in connection.execute(query).mappings()}
@@ -175,20 +218,24 @@ def _mine(account: int) -> ColumnElement[bool]:
 
 def _whole(ids: list[str]) -> Select[Any]:
     a = flag_assignment.c
-    notes = select(func.count()).where(flag_note.c.flag_id == flag.c.id).correlate(flag).scalar_subquery()
-    asked = select(func.count()).where(question.c.flag_id == flag.c.id).correlate(flag).scalar_subquery()
     return (
         select(
             flag,
             a.account_id,
             func.coalesce(a.name, "").label("assignee"),
             func.coalesce(a.version, 0).label("version"),
-            notes.label("notes"),
-            asked.label("questions"),
+            *_counts(),
         )
         .join(flag_assignment, a.flag_id == flag.c.id, isouter=True)
         .where(flag.c.id.in_(ids))
     )
+
+
+def _counts() -> tuple[Label[int], Label[int]]:
+    """How many notes and questions a flag has."""
+    notes = select(func.count()).where(flag_note.c.flag_id == flag.c.id).correlate(flag).scalar_subquery()
+    asked = select(func.count()).where(question.c.flag_id == flag.c.id).correlate(flag).scalar_subquery()
+    return notes.label("notes"), asked.label("questions")
 
 
 def _row(row: RowMapping) -> QueueRow:

@@ -31,6 +31,7 @@ from monitor.web.console import (
     oidc,
     profile,
     queue,
+    queue_views,
     reports,
     reports_due,
     second_factor,
@@ -94,7 +95,19 @@ def create_web(ctx: WebContext) -> FastAPI:
         app.include_router(part.router, prefix="/api/v1")
     app.include_router(operations.router)
     app.include_router(page.router)
-    for part in (flag_acts, flag_page, items, language, profile, queue, reports, second_factor, signin, wall):
+    for part in (
+        flag_acts,
+        flag_page,
+        items,
+        language,
+        profile,
+        queue,
+        queue_views,
+        reports,
+        second_factor,
+        signin,
+        wall,
+    ):
         app.include_router(part.router)
     for part in (entry, entry_upload, entry_complaints, entry_patrols, entry_decisions, reports_due):
         app.include_router(part.router)

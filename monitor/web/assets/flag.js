@@ -60,10 +60,13 @@ function draw(data) {
     ctx.textBaseline = "top";
     if (on.holidays) {
       ctx.fillStyle = colour("--quiet");
+      let free = -Infinity;
       for (const one of data.holidays) {
         if (one.start < u.scales.x.min || one.start > u.scales.x.max) continue;
         const x = u.valToPos(one.start, "x", true);
-        if (u.scales.x.max - u.scales.x.min < 800 * DAY) ctx.fillText(one.name, x, u.bbox.top + u.bbox.height - 14 * scale);
+        if (x < free || u.scales.x.max - u.scales.x.min > 800 * DAY) continue;
+        ctx.fillText(one.name, x, u.bbox.top + u.bbox.height - 14 * scale);
+        free = x + ctx.measureText(one.name).width + 4 * scale;
       }
     }
     if (on.events) {
@@ -80,8 +83,8 @@ function draw(data) {
       ctx.lineWidth = 1.5 * scale;
       for (const [at, value] of data.doubtful) {
         if (at < u.scales.x.min || at > u.scales.x.max || value === null) continue;
-        const x = u.valToPos(at, "x", true), y = u.valToPos(value, "y", true), r = 4 * scale;
-        if (y < u.bbox.top || y > u.bbox.top + u.bbox.height) continue;
+        const x = u.valToPos(at, "x", true), r = 4 * scale;
+        const y = Math.min(Math.max(u.valToPos(value, "y", true), u.bbox.top + r), u.bbox.top + u.bbox.height - r);  // beyond the edge: at it
         ctx.beginPath(); ctx.moveTo(x - r, y - r); ctx.lineTo(x + r, y + r); ctx.moveTo(x - r, y + r); ctx.lineTo(x + r, y - r); ctx.stroke();
       }
     }
@@ -96,11 +99,25 @@ function draw(data) {
   const read = (u) => {
     const at = u.cursor.idx;
     if (at === null || at === undefined) { readout.textContent = said("saidKeys"); return; }
-    const parts = [dayOf.format(new Date(data.at[at] * 1000))];
-    data.lines.forEach((line, n) => { if (u.series[n + 1].show && line.value[at] !== null) parts.push(`${line.label} ${number(line.value[at])}`); });
-    for (const one of data.events) if (on.events && one.start <= data.at[at] && (one.end === null || one.end >= data.at[at])) parts.push(one.label);
-    for (const one of data.holidays) if (on.holidays && one.start <= data.at[at] && one.end > data.at[at]) parts.push(one.name);
-    readout.textContent = parts.slice(0, 16).join("　");
+    const parts = [[dayOf.format(new Date(data.at[at] * 1000)), null]];
+    data.lines.forEach((line, n) => { if (u.series[n + 1].show && line.value[at] !== null) parts.push([`${line.label} ${number(line.value[at])}`, looks[n]]); });
+    for (const [when, value, point] of data.doubtful) if (on.doubtful && when === data.at[at]) parts.push([`× ${point} ${number(value)}`, null]);
+    for (const one of data.events) if (on.events && one.start <= data.at[at] && (one.end === null || one.end >= data.at[at])) parts.push([one.label, null]);
+    for (const one of data.holidays) if (on.holidays && one.start <= data.at[at] && one.end > data.at[at]) parts.push([one.name, null]);
+    readout.replaceChildren(...parts.slice(0, 40).map(([text, how]) => part(text, how)));
+  };
+  // A piece of the readout, with a piece of the line that it is about.
+  const part = (text, how) => {
+    const one = document.createElement("span");
+    if (how) {
+      const sample = document.createElementNS("http://www.w3.org/2000/svg", "svg"), line = document.createElementNS(sample.namespaceURI, "path");
+      for (const [name, value] of [["viewBox", "0 0 24 8"], ["width", "24"], ["height", "8"], ["aria-hidden", "true"]]) sample.setAttribute(name, value);
+      for (const [name, value] of [["d", "M0 4H24"], ["fill", "none"], ["stroke", how.stroke], ["stroke-width", String(how.width)], ["stroke-dasharray", (how.dash || []).join(" ") || "none"]]) line.setAttribute(name, value);
+      sample.append(line);
+      one.append(sample, " ");
+    }
+    one.append(text);
+    return one;
   };
   const height = () => Math.round(Math.min(380, Math.max(240, innerHeight * 0.42)));
   const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "12px sans-serif" };

@@ -13,16 +13,18 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 from sqlalchemy import select
+from starlette.requests import Request
 
 from monitor.curves import Curve, Curves, curves_of, read_held
 from monitor.rights import Action, Visitor
 from monitor.schema import flag as flag_table
 from monitor.schema import series as series_table
 from monitor.store import records
+from monitor.store.flags import FlagRecord
 from monitor.store.text import moment, seconds
 from monitor.web.console import queue_filters as filters
-from monitor.web.console.i18n import Text, _
-from monitor.web.console.known import catalogue
+from monitor.web.console.i18n import Text, _, language
+from monitor.web.console.known import catalogue, shelf_of
 from monitor.web.context import WebContext
 from thresholds import holidays
 from thresholds.catalogue import folded
@@ -33,6 +35,8 @@ HISTORY = timedelta(days=3 * 365 + 30)
 BEFORE, AFTER = timedelta(days=150), timedelta(days=60)
 """what is shown at first: so long before the flag began, and after it was over"""
 MOST_LINES = 24
+PICTURES = 40
+"""charts that are held for a minute: each is some hundred kilobytes"""
 MOST_EVENTS = 200
 DAY = 86_400
 
@@ -60,10 +64,34 @@ class Picture:
     zone: ZoneInfo
 
 
-def picture(ctx: WebContext, who: Visitor, flag: Flag) -> Picture | None:
-    """The chart of a flag for this visitor; None where no value of it is known, or may be seen."""
-    if not flag.item or not who.may(Action.OBSERVATIONS_VIEW):
+def picture(request: Request, who: Visitor, record: FlagRecord) -> Picture | None:
+    """The chart of a flag for this visitor; None where no value of it is known, or may be seen.
+
+    As it was within a minute: the page and its script ask one after the other. The rights are part of the key.
+    """
+    if not record.flag.item or not who.may(Action.OBSERVATIONS_VIEW):
         return None
+    ctx: WebContext = request.app.state.context
+    shelf, now = shelf_of(request, "pictures", PICTURES), ctx.now().timestamp()
+    sees = who.reach(Action.OBSERVATIONS_VIEW), who.areas(Action.FLAGS_VIEW), who.areas(Action.RECORDS_VIEW)
+    key = record.flag.item, record.flag.id, record.updated_at, sees, language()
+    held = shelf.get(key, now)
+    if held is None:
+        held = Held(draw(ctx, who, record.flag))
+        shelf.put(key, held, now)
+    assert isinstance(held, Held)
+    return held.picture
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A chart, or that there is none."""
+
+    picture: Picture | None
+
+
+def draw(ctx: WebContext, who: Visitor, flag: Flag) -> Picture | None:
+    """The chart of a flag that has an item, for somebody who may see observations."""
     policy = ctx.policy() or Policy(catalogue(ctx), {}, (), "")
     within = who.reach(Action.OBSERVATIONS_VIEW).where(series_table.c.area, series_table.c.point)
     end = flag.end or ctx.now()
@@ -130,7 +158,7 @@ def columns(shown: Picture) -> dict[str, Any]:
             "kind": kind,
             "label": label_of(kind, one, curves),
             "own": kind == "point" and number is not None and number < curves.of_flag,
-            "value": on_axis(at, one.at, one.value),
+            "value": on_axis(at, one.at, one.value if kind == "main" else believed(one)),
         }
         for kind, number, one in lines
         if not (single and kind == "point")
@@ -196,6 +224,11 @@ def on_axis(at: IntArray, times: IntArray, values: FloatArray) -> list[float | N
     column = np.full(len(at), np.nan)
     column[np.searchsorted(at, times)] = values
     return [None if v != v or v in (np.inf, -np.inf) else float(f"{v:.6g}") for v in column.tolist()]
+
+
+def believed(one: Curve) -> FloatArray:
+    """The values without those held to be errors: one slip of the decimal point would flatten all the rest."""
+    return one.value if one.doubtful is None else np.where(one.doubtful, np.nan, one.value)
 
 
 def doubtful(curves: Curves) -> list[list[Any]]:

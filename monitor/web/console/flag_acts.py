@@ -24,7 +24,7 @@ from monitor.store.flags import FlagNotFound
 from monitor.store.observations import ObservationRecord, list_observations
 from monitor.store.questions import LENGTH, ask
 from monitor.store.text import moment
-from monitor.web.console import render, sparks
+from monitor.web.console import queue_rows, render
 from monitor.web.console.asking import DUE, reporters_of, teller
 from monitor.web.console.colleagues import colleagues, who_of
 from monitor.web.console.flag_page import EFFECTS, found, within_flags, within_series
@@ -159,7 +159,7 @@ def put_value(
         faults = [FAULTS[error.reason]]
         return show(request, ctx, who, id, series, at, value=value, reason=reason, faults=faults)
     ctx.on_observations()
-    sparks.forget(request, flag.item)
+    queue_rows.forget(request, flag.item)
     flash(ctx, who, "done", _("已更正为 %(value)s，正在重新判定。", value=number(given)))
     return go(request, f"/flags/{id}/values/{series}")
 

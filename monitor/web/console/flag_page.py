@@ -23,7 +23,7 @@ from monitor.store.flag_notes import LENGTH, notes_of
 from monitor.store.flags import FlagRecord, get_flag
 from monitor.store.questions import LENGTH as QUESTION_LENGTH
 from monitor.store.questions import QuestionState, questions_about
-from monitor.store.review_queue import QueueRow, Wanted, list_queue, place_of
+from monitor.store.review_queue import QueueRow, Wanted, list_heads, place_of
 from monitor.store.similar import Likeness, Past, similar_flags
 from monitor.web import page as open_page
 from monitor.web.console import render
@@ -32,7 +32,8 @@ from monitor.web.console.chart_data import Picture, columns, picture
 from monitor.web.console.chart_drawing import drawing, readings
 from monitor.web.console.colleagues import Colleagues, colleagues
 from monitor.web.console.i18n import Text, _, word
-from monitor.web.console.queue import VERDICT_KEYS, lines_of
+from monitor.web.console.queue import VERDICT_KEYS
+from monitor.web.console.queue_rows import lines_of
 from monitor.web.console.visit import Hidden, viewed, visitor
 from monitor.web.context import WebContext
 from monitor.web.flag_words import ACTIONS, VERDICTS, FlagLine, line_of
@@ -97,7 +98,7 @@ def one_flag(request: Request, ctx: Context, id: str) -> Response:
     record = get_flag(ctx.db, row.record.flag.id)
     if record is None:
         raise Hidden
-    shown = picture(ctx, who, record.flag)
+    shown = picture(request, who, record)
     values = (
         evidence(request, ctx, record, shown)
         | {"point_lines": point_lines(who, record, shown)}
@@ -105,7 +106,7 @@ def one_flag(request: Request, ctx: Context, id: str) -> Response:
         | people(request, ctx, who, record.flag, shown)
         | acts(ctx, who, row)
     )
-    line = lines_of(request, who, [row], ctx.now())[0]
+    line = lines_of(request, [row], ctx.now())[0]
     title = _("%(item)s：提示 %(code)s", item=line.flag.item, code=line.flag.code)
     return render.page(request, "console/flag.html", visitor=who, title=title, line=line, **values)
 
@@ -115,7 +116,7 @@ def chart(request: Request, ctx: Context, who: V, id: str) -> Response:
     row = found(ctx, who, id)
     viewed(request, who, f"flag:{id}")
     record = get_flag(ctx.db, row.record.flag.id)
-    shown = picture(ctx, who, record.flag) if record else None
+    shown = picture(request, who, record) if record else None
     return JSONResponse(columns(shown) if shown else {}, headers={"Cache-Control": "no-store"})
 
 
@@ -280,11 +281,11 @@ def people(request: Request, ctx: WebContext, who: Visitor, flag: Flag, shown: P
 def acts(ctx: WebContext, who: Visitor, row: QueueRow) -> dict[str, Any]:
     """What this visitor may do here, and where the queue goes on."""
     area = row.record.flag.area
-    following = list_queue(ctx.db, Wanted(), within_flags(who), 1, row.position)
+    following = list_heads(ctx.db, Wanted(), within_flags(who), 1, row.position)
     return {
         "verdicts": [(key, VERDICTS[key]) for key in VERDICT_KEYS],
         "verdict_words": VERDICTS,
-        "next_flag": following[0].record.flag.id if following else "",
+        "next_flag": following[0].id if following else "",
         "may_review": who.may(Action.FLAGS_REVIEW, area),
         "may_assign": who.may(Action.FLAGS_ASSIGN, area),
         "may_ask": who.may(Action.POINTS_ASK, area),

@@ -81,13 +81,13 @@ def known(request: Request, areas: Areas) -> Known:
     return found
 
 
-def shelf_of(request: Request, name: str) -> Shelf[object]:
-    """The application's shelf of this name."""
+def shelf_of(request: Request, name: str, most: int = 5_000) -> Shelf[object]:
+    """The application's shelf of this name, which holds so many answers."""
     state = request.app.state
     if not hasattr(state, "shelves"):
         state.shelves = {}
     shelves: dict[str, Shelf[object]] = state.shelves
-    return shelves.setdefault(name, Shelf(most=5_000))
+    return shelves.setdefault(name, Shelf(most=most))
 
 
 def look(db: Database, areas: Areas, sorted_by: Catalogue) -> Known:

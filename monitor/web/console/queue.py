@@ -7,7 +7,6 @@ comes back to the page it was on, which says what became of it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -19,61 +18,30 @@ from monitor.rights import Action, Visitor
 from monitor.schema import flag as flag_table
 from monitor.store import audit
 from monitor.store.acts import Done, Overtaken, Seen, Witness, assign_many, last_act, review_many, undo
-from monitor.store.demo import demo_places, is_demo
 from monitor.store.flag_notes import LENGTH, add_note
 from monitor.store.flag_rows import FlagState
 from monitor.store.flags import FlagNotFound
-from monitor.store.review_queue import QueueRow, count_queue, list_queue, rows_of
-from monitor.store.saved_views import View, ViewError, keep_view, remove_view, set_default, views_of
+from monitor.store.review_queue import Head, QueueRow, count_queue, list_heads, rows_of
+from monitor.store.saved_views import View, views_of
 from monitor.web.console import queue_filters as filters
 from monitor.web.console import render
 from monitor.web.console.colleagues import Colleagues, colleagues, who_of
 from monitor.web.console.i18n import Text, _, ngettext, word
 from monitor.web.console.known import known
 from monitor.web.console.queue_filters import Filters, read_position, written_position
-from monitor.web.console.sparks import Spark, sparks
+from monitor.web.console.queue_rows import rows_shown
 from monitor.web.console.visit import flash, go, viewed, visitor, wants_page
 from monitor.web.context import WebContext
-from monitor.web.flag_words import VERDICTS, FlagLine, line_of
+from monitor.web.flag_words import VERDICTS, line_of
 from monitor.web.security import Context
 
 router = APIRouter(include_in_schema=False)
 PAGE = 100
-BASIS = "依据："
-"""where the reason of a flag goes on to the rule behind it (thresholds.wording)"""
 NAMED = 8
 """flags that a message names; of more it says how many there are"""
 VERDICT_KEYS = ("real_move", "data_error", "expected", "to_check")
 V = Annotated[Visitor, Depends(visitor(Action.FLAGS_VIEW))]
 Field = Annotated[str, Form(max_length=4000)]
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A row of the queue, ready to show. `seen` is what a form sends back: id, revision and version."""
-
-    row: QueueRow
-    flag: FlagLine
-    seen: str
-    days: int
-    spark: Spark | None
-    verdict: str
-    reviewer: str
-    mine: bool
-
-    @property
-    def why(self) -> str:
-        """What was seen; `basis` is the rule behind it."""
-        return self.flag.reason.partition(BASIS)[0].rstrip("。") + "。" if self.flag.reason else ""
-
-    @property
-    def basis(self) -> str:
-        _before, sign, after = self.flag.reason.partition(BASIS)
-        return sign + after
-
-    @property
-    def settled(self) -> bool:
-        return self.row.record.state is FlagState.REVIEWED
 
 
 @router.get("/queue")
@@ -87,15 +55,14 @@ def queue(request: Request, ctx: Context, who: V, view: str = "", after: str = "
     places, now = known(request, who.areas(Action.FLAGS_VIEW)), ctx.now()
     wanted = asked.wanted(now, who.account_id, places.by_class)
     within = who.areas(Action.FLAGS_VIEW).where(flag_table.c.area)
-    found = list_queue(ctx.db, wanted, within, PAGE + 1, read_position(after))
-    rows = found[:PAGE]
+    found = list_heads(ctx.db, wanted, within, PAGE + 1, read_position(after))
     everybody = colleagues(request)
     return render.page(
         request,
         "console/queue.html",
         visitor=who,
         title=_("复核队列"),
-        lines=lines_of(request, who, rows, now),
+        rows=rows_shown(request, who, found[:PAGE]),
         counts=count_queue(ctx.db, wanted, within),
         asked=asked,
         words=filters,
@@ -104,7 +71,7 @@ def queue(request: Request, ctx: Context, who: V, view: str = "", after: str = "
         verdict_words=VERDICTS,
         views=views,
         chosen=chosen,
-        next_page=page_address(asked, chosen, rows[-1]) if len(found) > PAGE else "",
+        next_page=page_address(asked, chosen, found[PAGE - 1]) if len(found) > PAGE else "",
         first_page=page_address(asked, chosen) if after else "",
         here=page_address(asked, chosen) + (f"&after={after}" if after and read_position(after) else ""),
         verdicts=[(key, VERDICTS[key]) for key in VERDICT_KEYS],
@@ -117,7 +84,7 @@ def queue(request: Request, ctx: Context, who: V, view: str = "", after: str = "
     )
 
 
-def page_address(asked: Filters, chosen: View | None, last: QueueRow | None = None) -> str:
+def page_address(asked: Filters, chosen: View | None, last: Head | None = None) -> str:
     """The address of a page of the queue: the first one, or the one behind the row `last`."""
     query = urlencode({"view": chosen.id}) if chosen else asked.query() or "state="
     return f"/queue?{query}" + (f"&after={written_position(last.position)}" if last else "")
@@ -127,27 +94,6 @@ def colour_of_count(label: str, colour: str) -> str:
     from monitor.web.flag_words import COLOURS
 
     return next((css for sign, css in COLOURS.items() if sign in (colour or label) or css == colour), "plain")
-
-
-def lines_of(request: Request, who: Visitor, rows: list[QueueRow], now: datetime) -> list[Line]:
-    ctx: WebContext = request.app.state.context
-    records = [row.record for row in rows]
-    demo = demo_places(ctx.db, {record.flag.item for record in records}) if records else set()
-    charts = sparks(request, records)
-    everybody = colleagues(request)
-    return [
-        Line(
-            row=row,
-            flag=line_of(row.record, ctx.zone, demo=is_demo(row.record.flag, demo)),
-            seen=f"{row.record.flag.id}.{row.record.revision}.{row.version}",
-            days=max(0, (now - row.record.flag.start).days),
-            spark=charts.get(row.record.flag.id),
-            verdict=VERDICTS.get(row.record.verdict, row.record.verdict),
-            reviewer=everybody.called(row.record.reviewer) if row.record.reviewer else "",
-            mine=row.assignee_id == who.account_id,
-        )
-        for row in rows
-    ]
 
 
 # --- acts -----------------------------------------------------------------------------------------------------------
@@ -363,42 +309,3 @@ def row_state(row: QueueRow, who: Visitor, everybody: Colleagues) -> dict[str, A
         "mine": row.assignee_id == who.account_id,
         "notes": row.notes,
     }
-
-
-# --- saved views ----------------------------------------------------------------------------------------------------
-
-VIEW_FAULTS = {
-    "name": _("视图名称须有1至40个字。"),
-    "taken": _("已有同名的视图，请换一个名称。"),
-    "too_many": _("视图过多，请先删除不用的。"),
-}
-
-
-@router.post("/queue/views")
-def views(
-    request: Request,
-    ctx: Context,
-    who: V,
-    what: Field = "",
-    name: Field = "",
-    query: Field = "",
-    default: Field = "",
-    view: Annotated[str, Form(max_length=20)] = "",
-) -> Response:
-    number = int(view) if view.isdecimal() and len(view) < 18 else 0
-    if what == "keep":
-        try:
-            made = keep_view(ctx.db, who.account_id, name, Filters.of_query(query).query(), bool(default), ctx.now())
-        except ViewError as error:
-            flash(ctx, who, "fault", VIEW_FAULTS[error.reason])
-            return go(request, f"/queue?{Filters.of_query(query).query() or 'state='}")
-        flash(ctx, who, "done", _("视图已保存。"))
-        return go(request, f"/queue?view={made.id}")
-    if what == "default":
-        set_default(ctx.db, who.account_id, number)
-    elif what == "plain":
-        set_default(ctx.db, who.account_id, None)
-    elif what == "remove" and remove_view(ctx.db, who.account_id, number):
-        flash(ctx, who, "done", _("视图已删除。"))
-        return go(request, "/queue?state=")
-    return go(request, f"/queue?view={number}")

@@ -80,11 +80,6 @@ class Holder:
     spark: Spark | None
 
 
-def forget(request: Request, item: str) -> None:
-    """The values of an item were corrected: its charts are made anew."""
-    shelf_of(request, "sparks").forget(lambda key: isinstance(key, tuple) and key[0] == item)
-
-
 def place_of(flag: Flag, city: str) -> Place:
     points = flag.points or ((flag.point,) if flag.point else ())
     until = 2**40 if flag.end is None else seconds(max(flag.end, flag.last_hit)) + AFTER
