@@ -288,6 +288,7 @@ def acts(ctx: WebContext, who: Visitor, row: QueueRow) -> dict[str, Any]:
         "next_flag": following[0].id if following else "",
         "may_review": who.may(Action.FLAGS_REVIEW, area),
         "may_assign": who.may(Action.FLAGS_ASSIGN, area),
+        "may_report": who.may(Action.REPORTS_EDIT, area) and ctx.report_maker is not None,
         "may_ask": who.may(Action.POINTS_ASK, area),
         "corrects": who.areas(Action.OBSERVATIONS_CORRECT),
         "sees": who.areas(Action.OBSERVATIONS_VIEW),

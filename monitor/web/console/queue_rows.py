@@ -21,7 +21,7 @@ from monitor.web.console.sparks import Spark
 from monitor.web.context import WebContext
 from monitor.web.flag_words import VERDICTS, FlagLine, line_of
 
-BASIS = "依据："
+BASIS = "依据："  # i18n: a sign within the reason, which is data
 """where the reason of a flag goes on to the rule behind it (thresholds.wording)"""
 
 
