@@ -16,6 +16,7 @@ from tests.console import messages
 from tests.console.messages import ROOT, is_complete, placeholders
 
 HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
+FULL_WIDTH = re.compile(r"[\u3001-\u301f\uff01-\uff65]")  # punctuation, which English has too, but other
 WORD = re.compile(r"[A-Za-z]{2,}")
 MARKING = {"_", "gettext", "ngettext"}
 NOT_A_TEXT = (
@@ -90,8 +91,8 @@ def test_scripts_hold_no_texts_but_take_them_from_the_page() -> None:
 
 def test_the_search_finds_planted_texts() -> None:
     planted = """<h1>{{ _("标题") }}</h1><p>裸字</p><i title="{{ "属性" }}">{% trans %}好{% endtrans %}: No</i>
-        {{ _("甲") if x else "乙" }}<img alt="Map">{{ m.field("a", "丙") }}<code>SELECT</code><kbd>Esc</kbd>"""
-    assert sorted(unmarked_in_template(planted)) == sorted(["裸字", "属性", "乙", "丙", "…: No", "Map"])
+        {{ _("甲") if x else "乙" }}：{{ a }}<img alt="Map">{{ m.field("a", "丙") }}<kbd>Esc</kbd>"""
+    assert sorted(unmarked_in_template(planted)) == sorted(["裸字", "属性", "乙", "丙", "…: No", "…：…", "Map"])
     assert list(unmarked_in_template('{% if kind == "异常" %}{% endif %}')) == []
     code = (
         'def f():\n    """说明"""\n    a = _("标题")\n    return "裸字", f"共{a}", "数据"\nB = "甲"  # i18n: data\n'
@@ -134,7 +135,7 @@ class Words(HTMLParser):
         self.kept = ""
 
     def note(self, text: str) -> None:
-        if HAN.search(text) or WORD.search(text.replace(HOLE, " ")):
+        if HAN.search(text) or FULL_WIDTH.search(text) or WORD.search(text.replace(HOLE, " ")):
             self.found.append(text.replace(HOLE, "…").strip())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
