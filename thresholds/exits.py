@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -121,8 +122,15 @@ class Judge:
     def series_of(self, flag: Flag) -> list[int]:
         """The series of a flag: of its area, or all where it is the whole city's."""
         panel = self.view.panel
-        named = enumerate(zip(panel.keys, panel.areas, strict=True))
-        return [s for s, (key, area) in named if key.item == flag.item and flag.area in (area, self.city)]
+        own = self.by_item.get(flag.item, [])
+        return [s for s in own if flag.area in (panel.areas[s], self.city)]
+
+    @cached_property
+    def by_item(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for s, key in enumerate(self.view.panel.keys):
+            found.setdefault(key.item, []).append(s)
+        return found
 
     def covers(self, one: ExitRule, series: int) -> bool:
         classified = self.view.classified[series]
