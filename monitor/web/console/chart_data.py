@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from sqlalchemy import select
 from starlette.requests import Request
 
-from monitor.curves import Curve, Curves, curves_of, read_held
 from monitor.rights import Action, Visitor
 from monitor.schema import flag as flag_table
 from monitor.schema import series as series_table
@@ -30,6 +29,9 @@ from thresholds import holidays
 from thresholds.catalogue import folded
 from thresholds.model import Flag, FloatArray, IntArray, Kind, SeriesKey
 from thresholds.plan import Policy
+
+if TYPE_CHECKING:
+    from monitor.curves import Curve, Curves
 
 HISTORY = timedelta(days=3 * 365 + 30)
 BEFORE, AFTER = timedelta(days=150), timedelta(days=60)
@@ -92,6 +94,8 @@ class Held:
 
 def draw(ctx: WebContext, who: Visitor, flag: Flag) -> Picture | None:
     """The chart of a flag that has an item, for somebody who may see observations."""
+    from monitor.curves import curves_of, read_held  # with numba, which the start of the daemon does not wait for
+
     policy = ctx.policy() or Policy(catalogue(ctx), {}, (), "")
     within = who.reach(Action.OBSERVATIONS_VIEW).where(series_table.c.area, series_table.c.point)
     end = flag.end or ctx.now()

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from monitor.curves import Curve
 from monitor.store.text import moment, seconds
 from monitor.web.console.chart_data import DAY, Picture, holidays_between
 from thresholds.model import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from monitor.curves import Curve
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 800, 260, 56, 24, 12
 
