@@ -6,7 +6,7 @@ the last four weeks. What a point reports less often than weekly has no duty unl
 
 A report of a day is on time when it came by the due time of that day, late when it came afterwards, and missing as
 long as it did not come. What is due every so many days is expected on the day on which it comes, and on every day on
-which it is overdue. Nothing is expected of a series before the first time that it was seen.
+which it is overdue. Nothing is expected of a series before it was first seen, and on that day it has the whole day.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ class EntryOptions(Settings):
     """class (or `other`) -> change in % from which a reason is asked for; the rest stays as shipped"""
     max_rows: int = Field(default=20_000, ge=1, le=200_000)
     """most rows of one uploaded sheet"""
-    max_unpacked: int = Field(default=64 * 1024 * 1024, ge=1024, le=1024 * 1024 * 1024)
+    max_unpacked: int = Field(default=32 * 1024 * 1024, ge=1024, le=1024 * 1024 * 1024)
     """largest uploaded sheet after decompression, in bytes"""
     uploads: int = Field(default=20, ge=1, le=1000)
     """most uploads of one person that wait or are kept at the same time"""

@@ -287,9 +287,13 @@ def quoted(batch: ObservationBatch, place: int) -> str:
 
 
 def with_reasons(batch: ObservationBatch, reasons: Mapping[int, str], area_of: Mapping[str, str]) -> ObservationBatch:
-    """The batch with the reasons given added to its notes, and areas where the sheet gives none."""
+    """The batch with the reasons given added to its notes.
+
+    The area of a point is what it is known to be: who reports a point does not move it to where others look. A sheet
+    says it only of a new point; and it does not say where data comes from.
+    """
     notes = dict(batch.notes)
     for place, reason in reasons.items():
         notes[place] = "；".join(dict.fromkeys(part for part in (notes.get(place, ""), reason) if part))
-    areas = [area or area_of.get(key.point, "") for key, area in zip(batch.keys, batch.areas, strict=True)]
-    return replace(batch, notes=notes, areas=areas)
+    areas = [area_of.get(key.point, "") or area for key, area in zip(batch.keys, batch.areas, strict=True)]
+    return replace(batch, notes=notes, areas=areas, sources=[""] * len(batch.keys))

@@ -158,7 +158,8 @@ def _counted(
     if not dues:
         return []
     due_at = case({due: moment_of(day, due, zone) for due in dues}, value=rows.c.due)
-    due_at = case((rows.c.first_seen_at > due_at, rows.c.first_seen_at), else_=due_at)
+    begin, end = moment_of(day, 0, zone), moment_of(day + 1, 0, zone)
+    due_at = case((rows.c.first_seen_at >= begin, end), else_=due_at)
     awaited = rows.c.came.is_(None) & (due_at >= seconds(now))
     query = select(
         rows.c.point,
@@ -213,10 +214,11 @@ def _by_weekday(day: int, zone: ZoneInfo, where: ColumnElement[bool]) -> Select[
 def _add(
     found: dict[str, PointDay], row: Row[Any], day: int, zone: ZoneInfo, now: datetime, came: int | None
 ) -> None:
-    """Count one expected report. Of a series first seen on this day the first report is on time."""
+    """Count one expected report. A series first seen on this day has the whole day."""
     if row.first_seen_at >= moment_of(day + 1, 0, zone):
         return
-    due = max(moment_of(day, row.due, zone), row.first_seen_at)
+    new = row.first_seen_at >= moment_of(day, 0, zone)
+    due = moment_of(day + 1, 0, zone) if new else moment_of(day, row.due, zone)
     one = found.setdefault(row.point, PointDay(row.point, row.area, day))
     one.area = one.area or row.area
     state = timeliness(came, due, seconds(now))

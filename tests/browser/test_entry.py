@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from monitor.store import observations
+from monitor.store import accounts, observations
 from monitor.store.database import Database
 from tests.browser.checks import good, picture
 from tests.browser.conftest import Tabs
@@ -117,6 +117,25 @@ def test_an_answer_that_is_lost_on_the_way_stores_nothing_twice(
     expect(page.locator(".flash.done")).to_contain_text("已保存 1 个价格。")
     assert today(stocked.db) == {"鸡蛋": [(4.3, "")]}
     assert lost == [200]
+
+
+def test_what_was_typed_outlasts_the_session(tabs: Tabs, reporter: people.Browser, stocked: Running) -> None:
+    """Signed out meanwhile: it is said, kept on the phone, and sent after signing in again."""
+    page = tabs(reporter, width=360, statuses=(401,))
+    page.goto("/entry")
+    price(page, "鸡蛋").press_sequentially("4.3")
+    reporter.send_form("/signout")
+    page.get_by_role("button", name="提交").click()
+    expect(page.locator("#kept")).to_contain_text("请重新登录")
+    assert today(stocked.db) == {}
+    again = people.browser(stocked, accounts.find(stocked.db, "cai"))
+    page.context.add_cookies(
+        [{"name": c.name, "value": c.value or "", "domain": "127.0.0.1", "path": "/"} for c in again.cookies.jar]
+    )
+    page.goto("/entry")
+    expect(price(page, "鸡蛋")).to_have_value("4.3")
+    page.get_by_role("button", name="提交").click()
+    expect(page.locator(".flash.done")).to_contain_text("已保存 1 个价格。")
 
 
 def test_a_large_move_is_asked_at_once_and_by_the_server(

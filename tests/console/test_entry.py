@@ -297,4 +297,5 @@ def test_the_point_answers_what_it_is_asked(reporter: Browser, stocked: Running)
     assert "4.9 是否属实？" not in reporter.get("/entry").text
     again = reporter.send_form(f"/entry/questions/{mine.id}", point=POINT, choice="corrected")
     assert "已有人答复" in reporter.get(again.headers["location"]).text
-    assert reporter.send_form(f"/entry/questions/{theirs.id}", point=OTHER, choice="right").status_code == 404
+    for other in (theirs.id, 0, 10**30):
+        assert reporter.send_form(f"/entry/questions/{other}", point=OTHER, choice="right").status_code == 404

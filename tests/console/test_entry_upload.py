@@ -340,6 +340,15 @@ def test_a_workbook_with_several_worksheets(reporter: Browser, stocked: Running)
     assert "没有读取的工作表：说明" in text
 
 
+def test_a_sheet_moves_no_point_and_names_no_source(reporter: Browser, stocked: Running) -> None:
+    """Where a point lies decides who sees it, and who brought it whether it is shown as simulated."""
+    sheet = "日期,品种,单位,类型,价格,地区,来源\n2026-03-02,鸡蛋,元/500克,零售,4.3,西区,演示数据\n"
+    path, _ = preview(reporter, sheet)
+    assert reporter.send_form(f"{path}/commit").status_code == 303
+    (eggs,) = observations.list_series(stocked.db, item="鸡蛋")
+    assert (eggs.area, eggs.source) == ("东区", "填报")
+
+
 def test_the_same_file_again_is_told_and_changes_nothing(reporter: Browser, stocked: Running) -> None:
     """Who is not sure sends it again."""
     path, _ = preview(reporter, SHEET)

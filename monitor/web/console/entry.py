@@ -38,6 +38,7 @@ from monitor.web.console.i18n import Text, _, ngettext
 from monitor.web.console.visit import Hidden, flash, go, viewed
 from monitor.web.context import WebContext
 from monitor.web.security import Context
+from thresholds.catalogue import UNCLASSED
 from thresholds.model import ObservationBatch
 
 router = APIRouter(include_in_schema=False)
@@ -110,7 +111,7 @@ def lines_of(ctx: WebContext, about: Asked) -> list[Line]:
     end = midnight(about.day + timedelta(days=1), ctx.zone)
     found = points.lines(ctx.db, about.point, start, end, oldest=start - timedelta(days=SHOWN_DAYS))
     catalogue = ctx.entry().catalogue
-    order = {name: k for k, name in enumerate(catalogue.classes)}
+    order = {name: k for k, name in enumerate(catalogue.classes) if name != UNCLASSED}
     return sorted(found, key=lambda one: (order.get(catalogue.classify(one.key).name, len(order)), one.key))
 
 
@@ -135,7 +136,8 @@ def form_page(
     lines = lines_of(ctx, about)
     here = of_part(lines, about.part)
     state = next(iter(duties.today(ctx.db, ctx.zone, now, points={about.point})), None)
-    due = {r.series_id for r in state.reports} if state and about.day == today else set()
+    missing = [r for r in state.reports if r.state in (Timeliness.MISSING, Timeliness.AWAITED)] if state else []
+    due = {r.series_id for r in missing} if about.day == today else set()
     rows = [row_of(ctx, one, fields.get(str(one.id)), one.id in due) for one in here]
     first = day_number(now, ctx.zone) - RECORD_DAYS
     record = duties.history(ctx.db, first, first + RECORD_DAYS - 1, points={about.point}).get(about.point, [])
@@ -155,7 +157,7 @@ def form_page(
         part_path=lambda k: replace(about, part=k).path(today),
         state=state,
         states=STATES,
-        missing=[r for r in state.reports if r.state in (Timeliness.MISSING, Timeliness.AWAITED)] if state else [],
+        missing=missing,
         record=[(date_of(d.day), d) for d in record],
         questions=questions.questions_to(ctx.db, [about.point], unanswered=True),
         reasons=REASONS,
@@ -294,6 +296,8 @@ def store(ctx: WebContext, who: Visitor, about: Asked, fields: Sequence[Field], 
 @router.post("/entry/questions/{id}")
 def answer(request: Request, ctx: Context, who: Reporter, form: Sent, id: int) -> Response:
     """The point answers: the price is right, it was corrected, or something else in words."""
+    if not 0 < id < 2**63:
+        raise Hidden
     own = own_points(ctx, who)
     back = f"/entry?{urlencode({'point': text(form, 'point', 500)})}"
     words = text(form, "answer", questions.LENGTH)

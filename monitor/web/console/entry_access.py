@@ -13,9 +13,11 @@ from zoneinfo import ZoneInfo
 from fastapi import Depends, Request
 from starlette.datastructures import FormData
 
+from monitor.entry import complaints
 from monitor.rights import Action, Areas, Visitor
 from monitor.schema import series
 from monitor.store import duties, points
+from monitor.store.text import storable
 from monitor.web.console.visit import Hidden, visitor
 from monitor.web.context import WebContext
 
@@ -39,7 +41,7 @@ Sent = Annotated[FormData, Depends(sent_form)]
 def text(form: Mapping[str, object], name: str, most: int = 2000) -> str:
     """A field as text; empty where it is missing, is a file, or cannot be stored."""
     value = form.get(name, "")
-    return value[:most].replace("\0", "") if isinstance(value, str) else ""
+    return storable(value[:most]).replace("\ufffd", "") if isinstance(value, str) else ""
 
 
 def worked_out(ctx: WebContext) -> datetime | None:
@@ -55,7 +57,8 @@ def worked_out(ctx: WebContext) -> datetime | None:
 def own_points(ctx: WebContext, who: Visitor) -> dict[str, str]:
     """The points that the visitor reports, with their areas ("" where it is not known yet)."""
     reach = who.reach(Action.OBSERVATIONS_REPORT)
-    found = points.points_where(ctx.db, reach.where(series.c.area, series.c.point)) if reach else {}
+    prices = series.c.channel != complaints.CHANNEL  # counts of complaints have a form of their own
+    found = points.points_where(ctx.db, reach.where(series.c.area, series.c.point) & prices) if reach else {}
     return dict(sorted({**dict.fromkeys(reach.points, ""), **found}.items()))
 
 

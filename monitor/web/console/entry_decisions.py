@@ -17,7 +17,7 @@ from monitor.rights import Action, Visitor
 from monitor.schema_entry import patrol
 from monitor.store import audit, patrols, records
 from monitor.store.records import Revision
-from monitor.store.text import moment, seconds
+from monitor.store.text import moment, seconds, storable
 from monitor.web.console import render
 from monitor.web.console.entry_access import Sent, areas_to_choose, text
 from monitor.web.console.entry_words import ISSUERS, MEASURES, PATROLS, SEEN
@@ -116,7 +116,7 @@ def add(request: Request, ctx: Context, who: Decider, form: Sent) -> Response:
     """Enter a decision that was taken elsewhere."""
     names = ("measure", "issuer", "document", "start", "end", "items", "classes", "note")
     given = {name: text(form, name, 5000).strip() for name in names}
-    areas = tuple(dict.fromkeys(str(a)[:200] for a in form.getlist("areas") if isinstance(a, str) and a))
+    areas = tuple(dict.fromkeys(storable(a[:200]) for a in form.getlist("areas") if isinstance(a, str) and a))
     if any(not who.may(Action.RECORDS_DECIDE, area) for area in areas or ("",)):
         raise Hidden
     faults: dict[str, str] = {}
@@ -171,7 +171,7 @@ def day_start(ctx: WebContext, given: str) -> datetime | None:
 @router.post("/records/{id}/end")
 def end(request: Request, ctx: Context, who: Ender, form: Sent, id: str) -> Response:
     """Lift a decision, or say that a phenomenon is over: a further revision."""
-    history = records.revisions(ctx.db, id[:100])
+    history = records.revisions(ctx.db, storable(id[:100]))
     if not history or not may_end(who, history[-1].record):
         raise Hidden
     at = day_start(ctx, text(form, "end", 10))
@@ -179,11 +179,13 @@ def end(request: Request, ctx: Context, who: Ender, form: Sent, id: str) -> Resp
         flash(ctx, who, "fault", _("解除日期应为年月日"))
         return go(request, "/records/decisions")
     try:
-        records.lift(ctx.db, id, at, text(form, "note"), who.actor, ctx.now())
+        records.lift(ctx.db, history[-1].record.id, at, text(form, "note"), who.actor, ctx.now())
     except records.RecordError as error:
         flash(ctx, who, "fault", "；".join(fault.zh for fault in error.faults.values()))
         return go(request, "/records/decisions")
     ctx.on_observations()
-    audit.note(ctx.db, who, "record.end", f"record:{id}", {"end": at.date().isoformat()}, ctx.now())
+    audit.note(
+        ctx.db, who, "record.end", f"record:{history[-1].record.id}", {"end": at.date().isoformat()}, ctx.now()
+    )
     flash(ctx, who, "done", _("已登记解除；原来的内容保留。"))
     return go(request, "/records/decisions")

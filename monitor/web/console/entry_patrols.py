@@ -15,7 +15,7 @@ from monitor.rights import Action, Visitor
 from monitor.schema_entry import patrol
 from monitor.store import audit, forms, patrols, records
 from monitor.store.patrols import Patrol, PatrolKind
-from monitor.store.text import seconds
+from monitor.store.text import seconds, storable
 from monitor.web.console import render
 from monitor.web.console.entry_access import Sent, areas_to_choose, form_key, new_form_id, text
 from monitor.web.console.entry_words import PATROLS, SEEN
@@ -37,7 +37,7 @@ LOCAL = "%Y-%m-%dT%H:%M"
 @router.get("/records/patrols")
 def show(request: Request, ctx: Context, who: Reading, kind: str = "", area: str = "", after: str = "") -> Response:
     viewed(request, who, "patrols:*")
-    return page(request, ctx, who, kind, area, after, {}, {}, 200)
+    return page(request, ctx, who, kind, storable(area[:200]), after, {}, {}, 200)
 
 
 def page(
@@ -170,7 +170,7 @@ def local_moment(ctx: WebContext, given: str) -> datetime | None:
 
 @router.post("/records/patrols/{id}/withdraw")
 def withdraw(request: Request, ctx: Context, who: Observer, form: Sent, id: str) -> Response:
-    found = patrols.get(ctx.db, id[:100])
+    found = patrols.get(ctx.db, storable(id[:100]))
     if found is None or not who.may(Action.RECORDS_OBSERVE, found.patrol.area):
         raise Hidden
     revision = text(form, "revision", 9)

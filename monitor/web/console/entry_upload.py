@@ -27,6 +27,7 @@ from monitor.entry.sheets import (
 from monitor.rights import Visitor
 from monitor.store import audit, points, uploads
 from monitor.store.batches import BatchRecord, batch_of, rejects_of
+from monitor.store.text import storable
 from monitor.store.uploads import Upload
 from monitor.web.console import render
 from monitor.web.console.entry_access import (
@@ -127,7 +128,7 @@ def reader(ctx: WebContext, who: Visitor) -> Reader:
 
 def upload_of(ctx: WebContext, who: Visitor, upload_id: str) -> Upload:
     """The visitor's own upload. Raises Hidden."""
-    found = uploads.find(ctx.db, who.actor, upload_id[:100], ctx.now())
+    found = uploads.find(ctx.db, who.actor, storable(upload_id[:100]), ctx.now())
     if found is None:
         raise Hidden
     return found

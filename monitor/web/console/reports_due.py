@@ -18,6 +18,7 @@ from monitor.schema import series
 from monitor.schema_entry import report_day
 from monitor.store import duties
 from monitor.store.duties import DayCount, Past, PointDay
+from monitor.store.text import storable
 from monitor.web.console import render
 from monitor.web.console.entry_access import worked_out
 from monitor.web.console.entry_words import STATES
@@ -71,6 +72,7 @@ def show(
     now, worked = ctx.now(), worked_out(ctx)
     here = reach.where(series.c.area, series.c.point)
     if point:
+        point = storable(point[:500])
         found = duties.today(ctx.db, ctx.zone, now, points={point}, where=here)
         return one_point(request, ctx, who, {p.point: p for p in found}, point)
     today = {p.point: p for p in counted_today(request, ctx, reach)}
