@@ -79,7 +79,7 @@ def test_a_well_daemon_is_ready_and_shows_every_source_from_the_start(tmp_path: 
         with urllib.request.urlopen(url(app, "/readyz")) as answer:
             assert json.load(answer)["status"] == "ready"
         text = app.metrics.render()[0].decode()
-        for name in ("evaluate", "watch", "picture", "tidy", "collect:inbox", "send:log"):
+        for name in ("evaluate", "watch", "picture", "tidy", "duties", "collect:inbox", "send:log"):
             assert f'monitor_job_runs_total{{job_name="{name}",outcome="failed"}} 0.0' in text
         for name in ("inbox", "推送"):
             assert f'monitor_observations_total{{outcome="accepted",source="{name}"}} 0.0' in text
@@ -242,9 +242,12 @@ def test_a_reload_brings_jobs_metrics_and_rules_into_line(tmp_path: Path) -> Non
         version = app.policy.version
         text = CONFIG.replace('name = "inbox"', 'name = "other"').replace('name = "log"\npath', 'name = "file"\npath')
         text = text.replace('channel = "log"', 'channel = "file"') + '[detection]\ndisable = ["stat-robust"]\n'
+        text += '[entry]\ndue = "09:00"\n'
         app.config.path.write_text(text, "utf-8")
         app.reload()
-        assert app.scheduler.names == {"evaluate", "watch", "picture", "tidy", "collect:other", "send:file"}
+        always = {"evaluate", "watch", "picture", "tidy", "duties", "reports"}
+        assert app.scheduler.names == always | {"collect:other", "send:file"}
+        assert app.entry.options.due == "09:00"
         assert set(app.channels) == {"file"}
         assert app.policy.version != version
         assert "stat-robust" not in {pack.id for pack in app.policy.packs}
