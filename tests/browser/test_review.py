@@ -180,6 +180,7 @@ def test_of_two_people_on_the_same_flag_the_later_one_is_told_and_overwrites_not
     mine.keyboard.press("k")
     mine.keyboard.press("2")
     mine.keyboard.press("y")  # knowing now what the colleague said
+    settled(mine, 1)
     expect(mine.locator("#f-d .verdict")).to_have_text("已判为“数据错误”")
     assert verdict(city, "d") == "data_error"
 
