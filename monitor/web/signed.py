@@ -185,7 +185,8 @@ def look_up(request: Request, ctx: WebContext) -> Visitor | None:
     with suppress(StoreError):  # reading goes on where nothing can be written
         sessions.touch(ctx.db, found, now)
     rights = state(request).rights(ctx, found.account_id, found.stamp)
-    needs = "password" if found.must_change else ""
+    # who came by the provider need not know the password that somebody gave the account
+    needs = "password" if found.must_change and not found.way.startswith("oidc") else ""
     if not needs and rights.second_factor and not (found.has_totp or found.way == "oidc+"):
         needs = "second_factor"
     session = Session(

@@ -19,7 +19,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from monitor.store import accounts, audit
-from tests.console.people import Browser, account
+from tests.console.people import PASSWORD, Browser, account
 from tests.console.test_profile import code
 from tests.web.conftest import Running, Serve
 from tests.web.test_page import Page
@@ -122,6 +122,13 @@ def test_same_names_count_where_the_configuration_says_so(start: Start) -> None:
     running = start(accounts="same_name")
     account(running.db, "JianCe1", ["monitor"])
     assert sign_in(running)[1].status_code == 303
+
+
+def test_a_password_that_was_given_need_not_be_changed_by_who_comes_from_the_provider(start: Start) -> None:
+    running = start(accounts="same_name")
+    account(running.db, "jiance1", ["viewer"], password=PASSWORD, must_change=True)
+    browser, _answer = sign_in(running)
+    assert browser.get("/profile").status_code == 200
 
 
 def test_an_account_is_made_where_the_configuration_says_so(start: Start) -> None:
