@@ -106,7 +106,7 @@ def one_flag(request: Request, ctx: Context, id: str) -> Response:
         | people(request, ctx, who, record.flag, shown)
         | acts(ctx, who, row)
     )
-    line = lines_of(request, [row], ctx.now())[0]
+    line = lines_of(request, [row], ctx.now(), charts=False)[0]
     title = _("%(item)s：提示 %(code)s", item=line.flag.item, code=line.flag.code)
     return render.page(request, "console/flag.html", visitor=who, title=title, line=line, **values)
 

@@ -82,11 +82,12 @@ def forget(request: Request, item: str) -> None:
         shelf_of(request, name).forget(lambda key: isinstance(key, tuple) and key[0] == item)
 
 
-def lines_of(request: Request, rows: Sequence[QueueRow], now: datetime) -> list[Line]:
+def lines_of(request: Request, rows: Sequence[QueueRow], now: datetime, *, charts: bool = True) -> list[Line]:
+    """The rows with their words; without `charts` the small charts are left out."""
     ctx: WebContext = request.app.state.context
     records = [row.record for row in rows]
     demo = demo_places(ctx.db, {record.flag.item for record in records}) if records else set()
-    charts = sparks.sparks(request, records)
+    small = sparks.sparks(request, records) if charts else {}
     everybody = colleagues(request)
     return [
         Line(
@@ -94,7 +95,7 @@ def lines_of(request: Request, rows: Sequence[QueueRow], now: datetime) -> list[
             flag=line_of(row.record, ctx.zone, demo=is_demo(row.record.flag, demo)),
             seen=f"{row.record.flag.id}.{row.record.revision}.{row.version}",
             days=max(0, (now - row.record.flag.start).days),
-            spark=charts.get(row.record.flag.id),
+            spark=small.get(row.record.flag.id),
             verdict=VERDICTS.get(row.record.verdict, row.record.verdict),
             reviewer=everybody.called(row.record.reviewer) if row.record.reviewer else "",
         )
