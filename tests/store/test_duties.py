@@ -161,3 +161,15 @@ def test_counting_in_the_database_gives_the_same(db: Database) -> None:
         assert added.all.late == sum(d.late for d in days[point])
         assert added.recent.on_time == sum(d.on_time for d in days[point] if d.day >= TODAY - 7)
     assert duties.past(db, TODAY - 28, TODAY - 1, TODAY - 7, where=report_day.c.area == "西区").keys() == {"西市场"}
+
+
+def test_of_several_values_on_a_day_the_first_to_come_counts(db: Database) -> None:
+    """Reported in the morning and again in the afternoon: on time."""
+    for k in range(14, 0, -1):
+        report(db, "东市场", ["粳米"], k, 9)
+    for hour in (8, 15):
+        at = (MONDAY + timedelta(hours=hour)).astimezone(UTC)
+        row = [Observation(SeriesKey("粳米", point="东市场"), at, 3.0)]
+        observations.add(db, ObservationBatch.of(row), source="推送", name="表", now=at + timedelta(minutes=5))
+    refresh(db, 16)
+    assert today(db, 16) == {"东市场": (1, 0, 0, 0)}
