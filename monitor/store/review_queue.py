@@ -52,7 +52,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class QueueRow:
-    """A flag in the queue. Of its findings only the first is here, without what the points did.
+    """A flag in the queue. In a list only the first of its findings is here, without what the points did.
 
     version  of the assignment, 0 where it was never assigned; `notes` and `questions` are how many there are
     """
@@ -157,17 +157,22 @@ def count_queue(db: Database, wanted: Wanted, within: ColumnElement[bool]) -> li
 
 
 def place_of(db: Database, flag_id: str, within: ColumnElement[bool]) -> QueueRow | None:
-    """One flag as the queue shows it; None where there is none for this person."""
-    return rows_of(db, [flag_id], within).get(flag_id)
+    """One flag with all its evidence; None where there is none for this person."""
+    return rows_of(db, [flag_id], within, whole=True).get(flag_id)
 
 
-def rows_of(db: Database, ids: Collection[str], within: ColumnElement[bool]) -> dict[str, QueueRow]:
-    """Flags by id as the queue shows them; those that do not exist for this person are not among them."""
+def rows_of(
+    db: Database, ids: Collection[str], within: ColumnElement[bool], *, whole: bool = False
+) -> dict[str, QueueRow]:
+    """Flags by id as the queue shows them; those that do not exist for this person are not among them.
+
+    whole  with all their evidence
+    """
     if not ids:
         return {}
     query = _whole([storable(one) for one in ids]).where(within)
     with db.connect() as connection:
-        return {row["id"]: _row(row) for row in connection.execute(query).mappings()}
+        return {row["id"]: _row(row, whole) for row in connection.execute(query).mappings()}
 
 
 def _page(
@@ -238,10 +243,10 @@ def _counts() -> tuple[Label[int], Label[int]]:
     return notes.label("notes"), asked.label("questions")
 
 
-def _row(row: RowMapping) -> QueueRow:
-    first = [{**one, **dict.fromkeys(ONLY, ())} for one in row["findings"][:1]]
+def _row(row: RowMapping, whole: bool) -> QueueRow:
+    shown = row["findings"] if whole else [{**one, **dict.fromkeys(ONLY, ())} for one in row["findings"][:1]]
     return QueueRow(
-        to_record({**row, "findings": first}),
+        to_record({**row, "findings": shown}),
         row["assignee"],
         row["account_id"],
         row["version"],

@@ -20,7 +20,7 @@ from monitor.schema import flag as flag_table
 from monitor.schema import series as series_table
 from monitor.store.corrections import Correction, corrections_of
 from monitor.store.flag_notes import LENGTH, notes_of
-from monitor.store.flags import FlagRecord, get_flag
+from monitor.store.flags import FlagRecord
 from monitor.store.questions import LENGTH as QUESTION_LENGTH
 from monitor.store.questions import QuestionState, questions_about
 from monitor.store.review_queue import QueueRow, Wanted, list_heads, place_of
@@ -81,7 +81,7 @@ def within_series(who: Visitor, action: Action = Action.OBSERVATIONS_VIEW) -> Co
 
 
 def found(ctx: WebContext, who: Visitor, flag_id: str) -> QueueRow:
-    """The flag as the queue has it. Raises Hidden where there is none for this visitor."""
+    """The flag with all its evidence. Raises Hidden where there is none for this visitor."""
     row = place_of(ctx.db, flag_id, within_flags(who))
     if row is None:
         raise Hidden
@@ -95,9 +95,7 @@ def one_flag(request: Request, ctx: Context, id: str) -> Response:
     who = look(request, ctx, "")
     row = found(ctx, who, id)
     viewed(request, who, f"flag:{id}")
-    record = get_flag(ctx.db, row.record.flag.id)
-    if record is None:
-        raise Hidden
+    record = row.record
     shown = picture(request, who, record)
     values = (
         evidence(request, ctx, record, shown)
@@ -115,8 +113,7 @@ def one_flag(request: Request, ctx: Context, id: str) -> Response:
 def chart(request: Request, ctx: Context, who: V, id: str) -> Response:
     row = found(ctx, who, id)
     viewed(request, who, f"flag:{id}")
-    record = get_flag(ctx.db, row.record.flag.id)
-    shown = picture(request, who, record) if record else None
+    shown = picture(request, who, row.record)
     return JSONResponse(columns(shown) if shown else {}, headers={"Cache-Control": "no-store"})
 
 
