@@ -242,9 +242,10 @@ def discard(request: Request, ctx: Context, who: Reporter, id: str) -> Response:
 
 
 @router.get("/entry/upload/{id}/rejects.csv")
-def download(ctx: Context, who: Reporter, id: str) -> Response:
+def download(request: Request, ctx: Context, who: Reporter, id: str) -> Response:
     """The rows that cannot be, or were not, taken in: mended in a spreadsheet program and sent again."""
     one = upload_of(ctx, who, id)
+    viewed(request, who, f"upload:{one.id}", action="download")
     reading = read(ctx, who, one)
     rejects = rejects_of(ctx.db, one.batch_id) if one.batch_id else list(reading.rejects)
     names = reading.names or Header(0, {}, ()).names
