@@ -33,9 +33,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """The middle (median) of the series of a place: at int64[n] (epoch seconds, rising), value float64[n]. Empty: no series.
+    """The middle (median) of the series of a place: at int64[n] (epoch seconds, rising), value float64[n].
 
-    Where several units are among them, each series is taken relative to its own median, and `value` has no unit.
+    Empty where there is no series. Where several units are among them, each series is taken relative to its own median, and `value` has no unit.
     """
 
     at: IntArray
