@@ -35,7 +35,8 @@ class Place:
 class Tail:
     """The middle (median) of the series of a place: at int64[n] (epoch seconds, rising), value float64[n].
 
-    Empty where there is no series. Where several units are among them, each series is taken relative to its own median, and `value` has no unit.
+    Empty where there is no series. Where several units are among them, each series is taken relative to its own
+    median, and `value` has no unit.
     """
 
     at: IntArray
