@@ -174,9 +174,14 @@ class Judge:
     def readings(self, series: int, since: int) -> IntArray:
         """Positions of the readings of a series that rules are applied to: after `since`, and the two before."""
         a, b = int(self.view.panel.start[series]), int(self.view.panel.start[series + 1])
-        tested = a + np.flatnonzero(self.view.tested[a:b])
-        after = int(np.searchsorted(self.view.panel.time[tested], since, "right"))
-        return tested[max(after - 2, 0) :]
+        first = a + int(np.searchsorted(self.view.panel.time[a:b], since, "right"))
+        after, tested = first + np.flatnonzero(self.view.tested[first:b]), self.view.tested
+        before: list[int] = []
+        while len(before) < 2 and first > a:  # years lie before a flag, and are not looked at
+            first -= 1
+            if tested[first]:
+                before.insert(0, first)
+        return np.concatenate([np.array(before, np.int64), after])
 
     def proposal(self, flag: Flag, one: ExitRule, position: int) -> Exit:
         said = "，".join(words(one.rule.when, self.view, position, flag.direction))
