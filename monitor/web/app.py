@@ -26,6 +26,7 @@ from monitor.web.console import (
     entry_upload,
     flag_acts,
     flag_page,
+    health,
     items,
     language,
     oidc,
@@ -96,6 +97,7 @@ def create_web(ctx: WebContext) -> FastAPI:
     app.include_router(operations.router)
     app.include_router(page.router)
     for part in (
+        health,
         flag_acts,
         flag_page,
         items,
