@@ -119,7 +119,9 @@ class Trial:
         return watched(self.panel, self.valid(rule, pack))
 
     def run(self, rule: Rule, pack: Pack, windows: Sequence[Window] = ()) -> Outcome:
-        """Try one rule. Raises RuleError."""
+        """Try one rule. Raises RuleError, also for rules that cannot be tried here."""
+        if rule.scope == "class":
+            raise RuleError('scope = "class" is not tried here; `monitor replay --rules` shows its flags')
         result = Detection()
         policy = replace(self.policy, packs=(pack.model_copy(update={"rules": (rule,)}),))
         found = apply_rules(policy, self.seen.points, self.seen.wide, self.zone, result)

@@ -135,3 +135,11 @@ def test_a_rule_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(one.when), "truth", broken)
     with pytest.raises(RuleError, match="by hand"):
         trial.run(one, pack)
+
+
+def test_a_rule_about_class_baskets_is_refused_instead_of_finding_nothing() -> None:
+    """Baskets are made elsewhere: an empty answer would look like a rule that never fires."""
+    table = rule({"kind": "change", "over": "previous", "percent": 5}, scope="class", classes=["粮"])
+    trial, one, own = trial_of(quotes([2.0, 2.0, 4.0]), table)
+    with pytest.raises(RuleError, match="monitor replay --rules"):
+        trial.run(one, own)
