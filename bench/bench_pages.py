@@ -133,6 +133,7 @@ def serve(url: str, people: int, pipe: Connection) -> None:
     catalogue, faults = load_catalogue()
     assert catalogue is not None, faults
     config = Config()
+    given = tools(config.entry, catalogue, ())
     context = WebContext(
         db=db,
         settings=WebSettings(session_idle=timedelta(hours=10)),
@@ -140,7 +141,7 @@ def serve(url: str, people: int, pipe: Connection) -> None:
         render_metrics=lambda: (b"", "text/plain"),
         health=lambda: HealthReport([]),
         on_observations=lambda: None,
-        entry=lambda: tools(config.entry, catalogue, ()),
+        entry=lambda: given,
     )
     app = create_web(context)
     duties.refresh(db, context.zone, config.entry, (), catalogue, NOW)

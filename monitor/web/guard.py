@@ -11,6 +11,7 @@ import logging
 import secrets
 import time
 
+from anyio.to_thread import current_default_thread_limiter
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -32,6 +33,9 @@ SECURITY_HEADERS = {
 HTTPS_ONLY = {"Strict-Transport-Security": "max-age=31536000"}
 ACK_LINKS = "/a/"  # what follows is the secret of an acknowledge link: never in a log
 MAX_REQUESTS = 200
+THREADS = 8
+"""Handlers that run at the same time. Python runs one of them at a time anyway: with forty, as is usual, each waits
+for all the others, and so does the loop that takes requests in. Several are needed: some wait for the database."""
 ALWAYS_ANSWERED = ("/healthz",)
 DRAIN_BYTES = 1024 * 1024
 
@@ -95,11 +99,15 @@ class Guard:
         self.headers = SECURITY_HEADERS | (HTTPS_ONLY if https else {})
         self.max_requests = max_requests
         self.running = 0
+        self.first = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        if self.first:
+            self.first = False
+            current_default_thread_limiter().total_tokens = THREADS
         request_id = secrets.token_hex(8)
         scope.setdefault("state", {})["request_id"] = request_id
         reader = BodyReader(scope, receive, self.max_body_bytes, self.body_timeout)
