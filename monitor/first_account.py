@@ -29,18 +29,23 @@ def first_admin(db: Database, now: datetime, *, demo: bool) -> str:
     password = random_password()
     hashed = hash_password(password)
     roles = DEMO_ROLES if demo else ROLES
-    with db.begin() as connection:
-        if connection.execute(select(account.c.id).limit(1)).first() is not None:
+    try:
+        with db.begin() as connection:
+            if connection.execute(select(account.c.id).limit(1)).first() is not None:
+                return ""
+            accounts.insert_account(
+                connection,
+                NAME,
+                now,
+                shown="系统管理员",
+                password=hashed,
+                must_change=True,
+                roles=roles,
+                points=(),
+            )
+            audit.note(connection, "system", "account.made", f"account:{NAME}", {"roles": sorted(roles)}, now)
+    except accounts.AccountError:  # PostgreSQL: the other process was between our look and our row
+        if accounts.exists_any(db):
             return ""
-        accounts.insert_account(
-            connection,
-            NAME,
-            now,
-            shown="系统管理员",
-            password=hashed,
-            must_change=True,
-            roles=roles,
-            points=(),
-        )
-        audit.note(connection, "system", "account.made", f"account:{NAME}", {"roles": sorted(roles)}, now)
+        raise
     return password
