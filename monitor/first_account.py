@@ -10,7 +10,7 @@ from monitor.accounts import hash_password, random_password
 from monitor.schema_console import account
 from monitor.store import accounts, audit
 from monitor.store.database import Database
-from monitor.store.roles import EVERY_AREA
+from monitor.store.roles import EVERY_AREA, AccountError
 
 NAME = "admin"
 EVERYWHERE = frozenset({EVERY_AREA})
@@ -44,7 +44,7 @@ def first_admin(db: Database, now: datetime, *, demo: bool) -> str:
                 points=(),
             )
             audit.note(connection, "system", "account.made", f"account:{NAME}", {"roles": sorted(roles)}, now)
-    except accounts.AccountError:  # PostgreSQL: the other process was between our look and our row
+    except AccountError:  # PostgreSQL: the other process was between our look and our row
         if accounts.exists_any(db):
             return ""
         raise
