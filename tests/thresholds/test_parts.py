@@ -11,7 +11,7 @@ from tests.thresholds.build import found, policy_of, rule, shipped, table
 from thresholds import parts
 from thresholds.kernels import jit
 from thresholds.model import Kind
-from thresholds.panel import DAY, Panel
+from thresholds.panel import Panel
 from thresholds.parts import Part, over_parts
 from thresholds.plan import Policy
 
@@ -57,18 +57,6 @@ def test_flags_do_not_depend_on_the_parts(policy: Policy, monkeypatch: pytest.Mo
     assert [repr(f) for f in split.flags] == [repr(f) for f in whole.flags]
     assert sum(f.kind is Kind.MOVE for f in whole.flags) > 5
     assert not split.failed
-
-
-def test_flags_of_the_newest_days_do_not_depend_on_the_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    panel, policy = walks(), shipped()
-    since = np.full(panel.n_series, int(panel.time.max()) - 60 * DAY, np.int64)
-    asked = since - 30 * DAY
-    monkeypatch.setattr(parts, "ROWS", 10**9)
-    whole = found(panel, policy, since=since, asked=asked, silence=False)
-    monkeypatch.setattr(parts, "ROWS", 1)
-    split = found(panel, policy, since=since, asked=asked, silence=False)
-    assert [repr(f) for f in split.flags] == [repr(f) for f in whole.flags]
-    assert sum(f.kind is Kind.MOVE for f in whole.flags) > 2
 
 
 def test_items_that_are_judged_together_are_in_one_part(monkeypatch: pytest.MonkeyPatch) -> None:
