@@ -20,8 +20,8 @@ from monitor.web.console.known import catalogue, shelf_of
 from monitor.web.context import WebContext
 from thresholds.catalogue import Catalogue, Measure
 
-KEPT = 10.0
-"""Seconds for which one look serves all who ask"""
+KEPT = timedelta(seconds=10)
+"""for which one look serves all who ask"""
 FRESH = timedelta(hours=40)
 """a move is today's where its newest quote is younger than this"""
 MOVERS = 6
@@ -105,11 +105,11 @@ def city_of(request: Request) -> City:
     now = ctx.now()
     with lock:  # the others wait for the first one's look instead of looking themselves
         held = shelf.get("city", now.timestamp())
-        if held is None or now.timestamp() - held.at.timestamp() > KEPT:  # type: ignore[attr-defined]
-            held = look(ctx, now)
-            shelf.put("city", held, now.timestamp())
-    assert isinstance(held, City)
-    return held
+        if isinstance(held, City) and now - held.at <= KEPT:
+            return held
+        made = look(ctx, now)
+        shelf.put("city", made, now.timestamp())
+        return made
 
 
 def look(ctx: WebContext, now: datetime) -> City:
