@@ -225,10 +225,20 @@ class App:
         self.schedule()
 
 
+def nothing(_db: Database, _now: datetime) -> None:
+    """No preparation."""
+
+
 @contextmanager
-def running(config: Config, policy: Policy, clock: Callable[[], datetime] = system_clock) -> Iterator[App]:
+def running(
+    config: Config,
+    policy: Policy,
+    clock: Callable[[], datetime] = system_clock,
+    prepare: Callable[[Database, datetime], None] = nothing,
+) -> Iterator[App]:
     """The daemon, from lock to listening; everything is taken down in reverse order at the end.
 
+    `prepare` is called with the locked database just before anybody is listened to, when nothing else can fail.
     Raises StoreError, AlreadyRunning, or OSError where the address is taken.
     """
     with ExitStack() as stack:
@@ -244,6 +254,7 @@ def running(config: Config, policy: Policy, clock: Callable[[], datetime] = syst
         server = make_server(create_web(web_context(app)))
         web = Thread(target=server.run, kwargs={"sockets": [listener]}, name="web", daemon=True)
         jobs.picture(app)
+        prepare(db, clock())
         app.schedule()
         app.scheduler.start()
         web.start()

@@ -33,13 +33,16 @@ def main(options: argparse.Namespace) -> int:
     signals: SimpleQueue[int] = SimpleQueue()  # its put is safe within a signal handler
     for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(each, lambda n, _: signals.put(n))
+    account: list[str] = []
     try:
-        with app_module.running(config, policy) as app:
+        with app_module.running(
+            config, policy, prepare=lambda db, now: account.extend(first_account(db, config, now))
+        ) as app:
             app.on_must_stop = lambda: signals.put(signal.SIGTERM)
             if app.must_stop:  # before we could be told
                 signals.put(signal.SIGTERM)
             log.info("ready")
-            print(banner(config, public_url(app.config), first_account(app.db, config, app.clock())), flush=True)
+            print(banner(config, public_url(app.config), account), flush=True)
             while (number := signals.get()) == signal.SIGHUP:
                 app.reload()
                 if app.config.logging != config.logging:

@@ -19,7 +19,7 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, R
 
 from tests.browser.checks import WITHOUT_SCRIPTS
 from tests.console import people
-from tests.web.conftest import Running, running, serve
+from tests.web.conftest import Running, Serve, running, serve
 
 __all__ = ["running", "serve"]
 
@@ -149,8 +149,8 @@ class Tabs:
 
 
 @pytest.fixture
-def open_tabs(chromium: Chromium) -> Iterator[Callable[[Running], Tabs]]:
-    """Tabs on a server that the test starts itself: open_tabs(serve(…))()."""
+def open_tabs(chromium: Chromium, serve: Serve) -> Iterator[Callable[[Running], Tabs]]:
+    """Tabs on a server that the test starts itself: open_tabs(serve(…))(). They are closed before the servers end."""
     made: list[Tabs] = []
 
     def on(running: Running) -> Tabs:
