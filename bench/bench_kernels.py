@@ -21,7 +21,8 @@ from bench_replay import panel_of
 from thresholds import detect as path
 from thresholds import grading
 from thresholds.detect import detect
-from thresholds.plan import Pack, load_policy
+from thresholds.plan import Pack
+from thresholds.plan_files import load_policy
 
 STEP = {"kind": "change", "over": "previous", "percent": 5}
 WHEN: dict[str, dict[str, Any]] = {

@@ -22,7 +22,8 @@ from thresholds.detect import CITY, detect
 from thresholds.model import BoolArray, Flag, FloatArray, IntArray, SeriesKey
 from thresholds.newest import Cells, Watch
 from thresholds.panel import DAY, Panel, codes_of
-from thresholds.plan import Policy, load_policy
+from thresholds.plan import Policy
+from thresholds.plan_files import load_policy
 from thresholds.restart import BEGINNING, Restart, restart, settled_from
 
 DAYS, POINTS, AREAS, AT_ONCE = 3 * 365, 20, 4, 5000

@@ -17,7 +17,7 @@ import pandas as pd
 from thresholds.detect import detect
 from thresholds.model import SeriesKey
 from thresholds.panel import DAY, Panel
-from thresholds.plan import load_policy
+from thresholds.plan_files import load_policy
 
 DAYS = 3 * 365
 POINTS = 20

@@ -15,7 +15,8 @@ from monitor.config_checks import Draft, all_secrets
 from monitor.config_model import Alerts, Detection
 from monitor.entry.options import EntryOptions
 from monitor.web.context import WebSettings
-from thresholds.plan import Policy, load_policy
+from thresholds.plan import Policy
+from thresholds.plan_files import load_policy
 from thresholds.settings import Fault
 
 

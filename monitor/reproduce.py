@@ -28,7 +28,8 @@ from monitor.store.policies import read_policy
 from monitor.store.stamps import Evaluated, digest_of, read_evaluations, read_texts
 from thresholds.catalogue import Measure
 from thresholds.model import Flag, Kind, SeriesKey
-from thresholds.plan import Policy, policy_again
+from thresholds.plan import Policy
+from thresholds.plan_files import policy_again
 from thresholds.together import Together
 
 

@@ -18,7 +18,8 @@ from collectors.sheet import SheetError, read_sheet
 from monitor.cli import UserError
 from monitor.commands.common import load, progress, shown
 from thresholds.model import IntArray, Mark, ObservationBatch, Reject, SeriesKey
-from thresholds.plan import Policy, load_policy, with_one_pack
+from thresholds.plan import Policy
+from thresholds.plan_files import load_policy, with_one_pack
 
 if TYPE_CHECKING:  # the store is needed for several files only
     from monitor.store.bulk import Rows

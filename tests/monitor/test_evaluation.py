@@ -18,7 +18,7 @@ from monitor.store.flags import FlagFilter, list_flags
 from thresholds.detect import detect
 from thresholds.model import Observation, ObservationBatch, SeriesKey
 from thresholds.panel import Panel
-from thresholds.plan import load_policy
+from thresholds.plan_files import load_policy
 from thresholds.records import Record
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)

@@ -22,7 +22,7 @@ from monitor.store.flags import FlagFilter, list_flags
 from thresholds.detect import detect
 from thresholds.model import Flag, Observation, ObservationBatch, SeriesKey
 from thresholds.panel import DAY, Panel
-from thresholds.plan import load_policy
+from thresholds.plan_files import load_policy
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 DIESEL, PETROL, RICE = (

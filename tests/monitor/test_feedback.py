@@ -18,7 +18,7 @@ from monitor.store.reviews import review
 from thresholds.detect import detect
 from thresholds.model import Finding, Flag, Observation, ObservationBatch, SeriesKey
 from thresholds.panel import Panel
-from thresholds.plan import load_policy
+from thresholds.plan_files import load_policy
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 SURGE, BACK, LATER = 60, 61, 75

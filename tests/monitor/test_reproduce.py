@@ -28,7 +28,7 @@ from monitor.store.past import columns_at, series_at
 from monitor.store.policies import read_policy
 from monitor.store.stamps import DataRevision, data_revision, read_evaluations
 from thresholds.model import Kind, Observation, ObservationBatch, SeriesKey
-from thresholds.plan import load_policy, policy_again
+from thresholds.plan_files import load_policy, policy_again
 from thresholds.records import Record
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)

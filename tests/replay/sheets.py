@@ -11,7 +11,8 @@ from collectors.sheet import read_sheet
 from tests.thresholds.build import quotes, shipped_catalogue
 from thresholds.model import Observation, ObservationBatch
 from thresholds.panel import SHANGHAI
-from thresholds.plan import Policy, load_policy
+from thresholds.plan import Policy
+from thresholds.plan_files import load_policy
 
 HEADER = ["date", "item", "point", "value", "unit", "area", "spec", "channel"]
 POINTS = {"一号": "甲区", "二号": "甲区", "三号": "乙区", "四号": "丙区"}

@@ -14,7 +14,8 @@ from thresholds.conditions import Condition, parse
 from thresholds.detect import Detection, detect
 from thresholds.model import Flag, FloatArray, Kind, Mark, Observation, ObservationBatch, SeriesKey
 from thresholds.panel import DAY, SHANGHAI, Panel
-from thresholds.plan import Pack, Plan, Policy, load_policy
+from thresholds.plan import Pack, Plan, Policy
+from thresholds.plan_files import load_policy
 from thresholds.quality import gate
 from thresholds.view import View
 

@@ -10,7 +10,7 @@ import pytest
 from tests.thresholds import false_alarms, plans_doc
 from thresholds.conditions import KINDS
 from thresholds.model import Doubt
-from thresholds.plan import load_policy
+from thresholds.plan_files import load_policy
 
 DOCS = Path(__file__).parents[2] / "docs"
 DETECTORS = (DOCS / "detectors.md").read_text("utf-8")

@@ -11,7 +11,8 @@ import pytest
 
 from tests.thresholds.build import at, found
 from thresholds.model import Flag, Kind, Observation, SeriesKey
-from thresholds.plan import Policy, load_policy
+from thresholds.plan import Policy
+from thresholds.plan_files import load_policy
 
 OFF = ("gd2013-lamp", "qd2014", "coal-band")
 

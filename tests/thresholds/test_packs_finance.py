@@ -10,7 +10,8 @@ import pytest
 
 from tests.thresholds.build import at, found
 from thresholds.model import Flag, Kind, Observation, SeriesKey
-from thresholds.plan import SHIPPED, Pack, Policy, load_policy
+from thresholds.plan import Pack, Policy
+from thresholds.plan_files import SHIPPED, load_policy
 from thresholds.settings import load
 
 RATIOS = ("fin-ratios", "fin-ratios-bands")

@@ -9,7 +9,8 @@ import pytest
 from tests.thresholds.build import shipped
 from thresholds.conditions import KINDS
 from thresholds.model import NO_GRADE, Grade
-from thresholds.plan import SHIPPED, Policy, load_policy, with_one_pack
+from thresholds.plan import Policy
+from thresholds.plan_files import SHIPPED, load_policy, with_one_pack
 from thresholds.settings import Fault
 
 BAD = Path(__file__).parents[1] / "data" / "bad_plans"

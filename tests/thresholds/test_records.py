@@ -13,7 +13,7 @@ import pytest
 from tests.thresholds.build import at, condition, found, quotes, seconds, shipped, shipped_catalogue, view_of
 from thresholds.conditions_recorded import rests_on_decision
 from thresholds.model import Direction, Flag, Kind, Observation, SeriesKey
-from thresholds.plan import load_policy
+from thresholds.plan_files import load_policy
 from thresholds.records import Record, problems
 
 UP = Direction.UP

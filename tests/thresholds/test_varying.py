@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from thresholds.plan import SHIPPED, Pack
+from thresholds.plan import Pack
+from thresholds.plan_files import SHIPPED
 from thresholds.varying import Draft, Place, called, drafted, grid, parsed, places, threshold
 
 HEAD = """

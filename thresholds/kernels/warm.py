@@ -15,7 +15,8 @@ import numpy as np
 from thresholds.detect import detect
 from thresholds.model import Direction, SeriesKey
 from thresholds.panel import DAY, Panel
-from thresholds.plan import Pack, load_policy
+from thresholds.plan import Pack
+from thresholds.plan_files import load_policy
 from thresholds.quality import gate
 from thresholds.view import View
 
