@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Label, RowMapping, Select, Text, cast, func, select, tuple_, union_all
+from sqlalchemy import Column, ColumnElement, Label, RowMapping, Select, Text, cast, func, select, tuple_, union_all
 
 from monitor.schema import flag
 from monitor.schema_review import flag_assignment, flag_note, question
@@ -90,13 +90,21 @@ class Head:
 
 
 def list_heads(
-    db: Database, wanted: Wanted, within: ColumnElement[bool], limit: int, after: Position | None = None
+    db: Database,
+    wanted: Wanted,
+    within: ColumnElement[bool],
+    limit: int,
+    after: Position | None = None,
+    *,
+    before: Position | None = None,
 ) -> list[Head]:
-    """A page of the queue, the highest grade first, then the newest; `after` is the position of the row before it.
+    """A page of the queue, the highest grade first, then the newest; `after` is the position of the row above it, or
+    `before` that of the row below it.
 
     The rows are found by an index on (state, grade, time), each state by itself; their evidence is not read.
     """
-    parts = [select(_page(state, wanted, within, limit, after).subquery()) for state in sorted(set(wanted.states))]
+    states = sorted(set(wanted.states))
+    parts = [select(_page(state, wanted, within, limit, after, before).subquery()) for state in states]
     if not parts:
         return []
     chosen = union_all(*parts).subquery()
@@ -114,11 +122,16 @@ def list_heads(
         )
         .join(chosen, c.id == f.id)
         .join(flag_assignment, a.flag_id == f.id, isouter=True)
-        .order_by(f.grade_rank.desc(), f.first_flagged_at.desc(), f.id.desc())
+        .order_by(*_order(f.grade_rank, f.first_flagged_at, f.id, upwards=before is not None))
         .limit(limit)
     )
     with db.connect() as connection:
-        return [Head(*row) for row in connection.execute(query)]
+        found = [Head(*row) for row in connection.execute(query)]
+    return found if before is None else found[::-1]
+
+
+def _order(*columns: Column[Any], upwards: bool) -> list[ColumnElement[Any]]:
+    return [one.asc() if upwards else one.desc() for one in columns]
 
 
 def list_queue(
@@ -145,7 +158,7 @@ def count_queue(db: Database, wanted: Wanted, within: ColumnElement[bool]) -> li
     c = flag.c
     parts = []
     for state in sorted(set(wanted.states)):
-        one = select(c.grade_rank, c.grade, c.grade_colour).where(c.state == state, within, *_conditions(wanted))
+        one = select(c.grade_rank, c.grade, c.grade_colour).where(c.state == state, within, *conditions(wanted))
         parts.append(select(one.limit(MOST_COUNTED).subquery()))
     if not parts:
         return []
@@ -154,6 +167,16 @@ def count_queue(db: Database, wanted: Wanted, within: ColumnElement[bool]) -> li
     query = select(*names, func.count()).group_by(*names).order_by(every.c.grade_rank.desc(), every.c.grade)
     with db.connect() as connection:
         return [GradeCount(*row) for row in connection.execute(query)]
+
+
+def count_above(db: Database, wanted: Wanted, within: ColumnElement[bool], position: Position) -> int:
+    """How many flags stand above a row of the queue. Of each state MOST_COUNTED are counted at most."""
+    parts = [
+        select(func.count()).select_from(_page(state, wanted, within, MOST_COUNTED, None, position).subquery())
+        for state in sorted(set(wanted.states))
+    ]
+    with db.connect() as connection:
+        return sum(connection.execute(one).scalar_one() for one in parts)
 
 
 def place_of(db: Database, flag_id: str, within: ColumnElement[bool]) -> QueueRow | None:
@@ -176,17 +199,25 @@ def rows_of(
 
 
 def _page(
-    state: str, wanted: Wanted, within: ColumnElement[bool], limit: int, after: Position | None
+    state: str,
+    wanted: Wanted,
+    within: ColumnElement[bool],
+    limit: int,
+    after: Position | None,
+    before: Position | None,
 ) -> Select[tuple[str, int, int]]:
     c = flag.c
     order = (c.grade_rank, c.first_flagged_at, c.id)
-    query = select(c.id, c.grade_rank, c.first_flagged_at).where(c.state == state, within, *_conditions(wanted))
+    query = select(c.id, c.grade_rank, c.first_flagged_at).where(c.state == state, within, *conditions(wanted))
     if after is not None:
         query = query.where(tuple_(*order) < tuple_(*after))
-    return query.order_by(*(one.desc() for one in order)).limit(limit)
+    if before is not None:
+        query = query.where(tuple_(*order) > tuple_(*before))
+    return query.order_by(*_order(*order, upwards=before is not None)).limit(limit)
 
 
-def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+def conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+    """What a flag must be, besides its state."""
     c = flag.c
     found: list[ColumnElement[bool]] = []
     for column, values in ((c.kind, wanted.kinds), (c.area, wanted.areas), (c.grade_rank, wanted.ranks)):

@@ -182,8 +182,9 @@ def look_up(request: Request, ctx: WebContext) -> Visitor | None:
     found = sessions.find(ctx.db, cookie(request, ctx.settings), now, ctx.settings.session_idle)
     if found is None:
         return None
-    with suppress(StoreError):  # reading goes on where nothing can be written
-        sessions.touch(ctx.db, found, now)
+    if not getattr(request.state, "by_itself", False):
+        with suppress(StoreError):  # reading goes on where nothing can be written
+            sessions.touch(ctx.db, found, now)
     rights = state(request).rights(ctx, found.account_id, found.stamp)
     # who came by the provider need not know the password that somebody gave the account
     needs = "password" if found.must_change and not found.way.startswith("oidc") else ""

@@ -184,6 +184,37 @@ def test_of_two_people_on_the_same_flag_the_later_one_is_told_and_overwrites_not
     expect(mine.locator("#f-d .verdict")).to_have_text("已判为“数据错误”")
     assert verdict(city, "d") == "data_error"
 
+    assert current(mine) == "c"
+    evaluate(city.db, *(one(name, name) for name in ("z", "a", "b", "c", "d")))  # as the daemon does meanwhile
+    theirs.keyboard.press("3")
+    theirs.keyboard.press("y")
+    settled(theirs, 2)
+    mine.keyboard.press("2")
+    asks(mine)
+    news = mine.get_by_role("status").get_by_text("有 1 条新提示，按 r 或点此刷新")
+    expect(news).to_be_visible()
+    expect(mine.locator("#f-c.settled .stand")).to_contain_text("已判为“属预期”yi")
+    assert rows(mine) == ["d", "c", "b", "a"], "nothing moves under one's hands"
+    mine.keyboard.press("y")
+    expect(mine.locator("#f-c .said")).to_contain_text("没有覆盖")
+    assert verdict(city, "c") == "expected"
+    assert current(mine) == "b"
+    mine.keyboard.press("r")
+    expect(mine.locator("#f-z")).to_be_visible()
+    assert (rows(mine), current(mine)) == (["z", "b", "a"], "b"), "one goes on where one was"
+    expect(news).to_be_hidden()
+
+
+def rows(page: Page) -> list[str]:
+    found: list[str] = page.evaluate("[...document.querySelectorAll('.row')].map((row) => row.id.slice(2))")
+    return found
+
+
+def asks(page: Page) -> None:
+    """The page asks for news at once, as when its tab is seen again."""
+    with page.expect_response("**/queue/news?*"):
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
 
 def test_what_could_not_be_sent_says_so_and_can_be_sent_again(tabs_of: Any, city: Running) -> None:
     some(city)
@@ -195,6 +226,13 @@ def test_what_could_not_be_sent_says_so_and_can_be_sent_again(tabs_of: Any, city
     expect(page.locator("#f-d .said")).to_have_text("没有保存：连接中断或服务器出错，请重试。")
     expect(page.locator("#f-d .verdict")).to_have_text("")
     page.unroute("**/queue/act")
+    page.route("**/queue/news?*", lambda route: route.fulfill(status=503, body="{}"))
+    for _failure in range(3):
+        asks(page)
+    expect(page.get_by_text("暂时连不上服务器，恢复后自动继续。")).to_be_visible()
+    page.unroute("**/queue/news?*")
+    asks(page)
+    expect(page.get_by_text("暂时连不上服务器")).to_be_hidden()
     page.keyboard.press("k")
     page.keyboard.press("1")
     page.keyboard.press("y")
@@ -313,6 +351,13 @@ def test_the_pages_are_good_wide_and_narrow(tabs_of: Any, city: Running, languag
         page.wait_for_load_state("networkidle")
         if scripts:
             good(page, f"{name}-{language}")
+        if name == "queue":
+            page.keyboard.press("]")
+            page.wait_for_url("**after=*")
+            assert len(rows(page)) == 1
+            page.keyboard.press("[")
+            page.wait_for_url("**before=*")
+            assert len(rows(page)) == 100
     if not scripts:  # axe itself is a script: the page as it is without ours
         page.route("**/static/dist/*.js", lambda route: route.fulfill(body="", content_type="text/javascript"))
         for path in ("/queue?state=all", "/flags/f000"):

@@ -14,7 +14,7 @@ from monitor.store.acts import Seen, Who, assign_many, review_many
 from monitor.store.flags import flag_log, get_flag
 from tests.console import people
 from tests.console.review_data import EAST, WEST, evaluate, one, prices
-from tests.web.conftest import NOW, Running
+from tests.web.conftest import NOW, Running, Serve
 
 JSON = {"Accept": "application/json"}
 HOSTILE = [
@@ -146,7 +146,7 @@ def test_a_form_without_scripts_judges_what_was_ticked_and_says_so(city: Running
         flag=["east1.1.0", "west1.1.0"],
         next="/queue?state=",
     )
-    assert (back.status_code, back.headers["location"]) == (303, "/queue?state=")
+    assert (back.status_code, back.headers["location"]) == (303, "/queue?state=#f-city1"), "where one goes on"
     text = browser.get("/queue?state=").text
     assert "已将 2 条判为“属预期”" in text
     assert "上一步：2 条判为“属预期”" in text
@@ -301,16 +301,104 @@ def test_who_saw_and_did_what_is_in_the_audit(city: Running) -> None:
     assert ("user:jia", "flag.review", "flag:east2") in entries
 
 
-def test_a_page_holds_a_hundred_flags_and_the_next_one_goes_on_behind_them(running: Running) -> None:
+def test_pages_of_a_hundred_are_turned_onwards_and_back(running: Running) -> None:
+    flags = [one(f"f{n:03}", f"菜{n}") for n in range(250)]
+    evaluate(running.db, *flags)
+    browser = monitor(running)
+    order = [f"f{n:03}" for n in reversed(range(250))]
+    first = browser.get("/queue?area=东区")
+    assert link(first, "prev") == ""
+    second = browser.get(link(first, "next"))
+    third = browser.get(link(second, "next"))
+    assert [ids(page) for page in (first, second, third)] == [order[:100], order[100:200], order[200:]]
+    assert link(third, "next") == ""
+    assert "共 250 条" in third.text
+    assert "第201–250条" in third.text
+    back = browser.get(link(third, "prev"))
+    assert ids(back) == order[100:200]
+    assert "第101–200条" in back.text
+    assert ids(browser.get(link(back, "next"))) == order[200:]
+    assert ids(browser.get(link(back, "prev"))) == order[:100]
+    act(browser, what="review", verdict="expected", flag=[f"{name}.1.0" for name in order[100:130]])
+    back = browser.get(link(third, "prev"))
+    assert ids(back) == order[70:100] + order[130:200], "what was judged meanwhile leaves no gap"
+    back = browser.get(link(back, "prev"))
+    assert ids(back) == order[:100], "the first page is a whole one"
+    assert link(back, "prev") == ""
+    act(browser, what="review", verdict="expected", flag=[f"{name}.1.0" for name in order[200:]])
+    beyond = browser.get(link(second, "next"))
+    assert (ids(beyond), link(beyond, "prev")) == ([], "/queue?area=%E4%B8%9C%E5%8C%BA")
+
+
+def link(answer: httpx.Response, rel: str) -> str:
+    found = re.search(rf'rel="{rel}" href="([^"]+)"', answer.text)
+    return found[1].replace("&amp;", "&") if found else ""
+
+
+def test_an_act_on_a_later_page_comes_back_to_that_page_and_below_the_row(running: Running) -> None:
     evaluate(running.db, *(one(f"f{n:03}", f"菜{n}") for n in range(130)))
     browser = monitor(running)
-    first = browser.get("/queue?area=东区")
-    found = re.search(r'rel="next" href="([^"]+)"', first.text)
+    here = link(browser.get("/queue"), "next")
+    assert f'name="next" value="{here.replace("&", "&amp;")}"' in browser.get(here).text
+    fields = {"what": "review", "verdict": "expected", "next": here, "flag": ["f020.1.0", "f015.1.0"]}
+    back = browser.send_form("/queue/act", **fields).headers["location"]
+    assert back == f"{here}#f-f014"
+    assert ids(browser.get(back))[0] == "f029"
+    elsewhere = browser.send_form("/queue/act", **fields | {"next": "/flags/f014", "flag": "f013.1.0"})
+    assert elsewhere.headers["location"] == "/flags/f014"
+
+
+def news(browser: people.Browser, page: httpx.Response, asked: str = "") -> httpx.Response:
+    """Ask as the script of a page does."""
+    found = re.search(r'data-news="([^"]+)" data-mark="([^"]+)"', page.text)
     assert found
-    second = browser.get(found[1].replace("&amp;", "&"))
-    assert (len(ids(first)), len(ids(second))) == (100, 30)
-    assert not set(ids(first)) & set(ids(second))
-    assert "共 130 条" in first.text
+    headers = JSON | {"If-None-Match": f'"{asked or found[2]}"'}
+    return browser.get(found[1].replace("&amp;", "&"), headers=headers)
+
+
+def test_a_page_that_stays_open_is_told_of_new_flags_in_its_filter_and_of_what_colleagues_did(city: Running) -> None:
+    browser, other = monitor(city, name="jia"), monitor(city, name="yi")
+    east, every = browser.get("/queue?area=东区"), browser.get("/queue")
+    assert news(browser, every).status_code == 304
+    more = [one("east3", "大米"), one("west2", "大米", WEST)]
+    start = NOW - timedelta(days=20)
+    old = [one("east1", "大白菜"), one("east2", "鸡蛋", start=start, first_flagged=start)]
+    evaluate(city.db, *old, one("west1", "大白菜", WEST), one("city1", "鸡蛋", "全市"), *more)
+    act(other, what="review", verdict="expected", note="节前", flag="east1.1.0")
+    answer = news(browser, east).json()
+    assert answer["new"] == ["east3"]
+    assert answer["rows"]["east1"] == {
+        "seen": "east1.2.0",
+        "settled": True,
+        "verdict": "属预期",
+        "reviewer": "yi",
+        "note": "节前",
+        "assignee": "",
+        "over": "",
+        "raised": False,
+    }
+    assert sorted(news(browser, every).json()["new"]) == ["east3", "west2"]
+    assert news(browser, every, answer["mark"]).status_code == 304
+    assert news(monitor(city, WEST), every).json()["new"] == ["west2"], "one's own areas only"
+    assert news(monitor(city, WEST), every).json()["rows"] == {}
+    assert browser.get("/queue/news?page=nonsense", headers=JSON).status_code == 200
+
+
+def test_asking_for_news_keeps_no_session_alive_and_writes_nothing(serve: Serve) -> None:
+    moment = [NOW]
+    running = serve(changes={"clock": lambda: moment[0]})
+    evaluate(running.db, one("f1", "菜"))
+    browser = monitor(running)
+    page = browser.get("/queue")
+    written = len(audit.entries(running.db))
+    for _turn in range(4):
+        moment[0] += timedelta(minutes=29)
+        assert news(browser, page).status_code == 304
+    moment[0] += timedelta(minutes=5)
+    assert news(browser, page).status_code == 401
+    assert len(audit.entries(running.db)) == written
+    assert running.anonymous().get("/queue/news", headers=JSON).status_code == 401
+    assert monitor(running, role="viewer").get("/queue/news", headers=JSON).status_code == 404
 
 
 def test_a_flag_judged_by_a_program_shows_the_program(city: Running) -> None:

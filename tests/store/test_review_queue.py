@@ -14,7 +14,7 @@ from monitor.store.acts import Seen, assign_many
 from monitor.store.database import Database
 from monitor.store.flag_notes import add_note, notes_of
 from monitor.store.flags import FlagNotFound, acknowledge, review
-from monitor.store.review_queue import Wanted, count_queue, list_queue, place_of
+from monitor.store.review_queue import Wanted, count_above, count_queue, list_heads, list_queue, place_of
 from monitor.store.saved_views import ViewError, keep_view, remove_view, set_default, views_of
 from tests.store.build import NOW, day, epoch, flag
 from tests.store.test_acts import ANNA, save
@@ -92,6 +92,12 @@ def test_pages_follow_each_other_without_gap_or_repetition(db: Database) -> None
         after = page[-1].position
     assert len({row.record.flag.id for row in every}) == len(every) == 57
     assert [row.position for row in every] == sorted((row.position for row in every), reverse=True)
+    ids = [row.record.flag.id for row in every]
+    for at in (57, 30, 10, 4, 0):
+        below = every[at].position if at < 57 else (0, 0, "")
+        found = list_heads(db, Wanted(), ALL, 10, before=below)
+        assert [head.id for head in found] == ids[max(0, at - 10) : at], "the same pages backwards"
+        assert count_above(db, Wanted(), ALL, below) == at
 
 
 def test_a_person_sees_the_flags_of_his_areas_and_the_citys_only_with_the_city(several: Database) -> None:

@@ -207,6 +207,11 @@ if (figure) {
 
 // Keys: a verdict, then Enter or y; a note; the next flag; the queue.
 const form = document.getElementById("verdict");
+const back = document.querySelector(".trail a");
+try { // to the page of the queue that one came from, and the row
+  const kept = JSON.parse(sessionStorage.getItem("queue"));
+  if (kept?.here.startsWith(new URL(back.href).pathname + "?")) back.href = kept.here + (kept.row ? `#${kept.row}` : "");
+} catch { /* the link as it is */ }
 const go = (selector) => { const link = document.querySelector(selector); if (link) location.href = link.href; };
 const keys = { j: () => go("#next-flag"), q: () => go(".trail a") };
 if (form) {

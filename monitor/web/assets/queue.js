@@ -1,6 +1,7 @@
 // The review queue from the keyboard. Every act is the form that the page has anyway, sent in the background, one after
 // the other; the answer says how each flag stands. Texts come from the page.
 import { singleKeys } from "./lib/keys.js";
+import { followNews } from "./lib/news.js";
 
 const list = document.getElementById("queue");
 const announce = document.getElementById("announce");
@@ -43,7 +44,7 @@ const step = (by) => {
 
 function goOn() {
   const at = rows.indexOf(current);
-  const next = rows.slice(at + 1).find((row) => !row.classList.contains("settled") && !row.classList.contains("sending"));
+  const next = rows.slice(at + 1).find((row) => !row.matches(".settled, .sending, .gone"));
   if (next) go(next);
   else if (list.dataset.next) {
     tell(said("saidNext"));
@@ -198,11 +199,77 @@ function enter() {
   } else if (current) sending.then(() => { location.href = current.querySelector("a.item").href; });
 }
 
+// What colleagues and the daemon do meanwhile. No row moves, and what a verdict is sent with stays as it was on the
+// screen: whoever judges a marked row all the same is told first what the colleague said.
+const line = document.getElementById("fresh"), news = document.getElementById("news"), refreshLink = document.getElementById("refresh");
+const risen = new Set(); // rows of this page whose grade changed
+const lines = { trouble: "", news: "" };
+
+const counters = (seen) => seen.split(".").slice(-2).map(Number);
+
+function meanwhile(row, state) {
+  if (row.classList.contains("sending")) return; // the answer of one's own act says how it stands
+  const [revision, version] = counters(row.dataset.seen), [later, taken] = counters(state.seen);
+  if (later > revision || taken > version) {
+    row.classList.toggle("settled", state.settled);
+    row.querySelector(".verdict").textContent = state.verdict ? said("saidJudged", state.verdict) : "";
+    row.querySelector(".by").textContent = state.reviewer + (state.note ? (state.reviewer ? "：" : "") + state.note : "");
+    row.querySelector(".to").textContent = state.assignee ? said("saidTo", state.assignee) : "";
+    if (row === current && state.settled) tell(`${state.reviewer} ${said("saidJudged", state.verdict)}`);
+  }
+  row.classList.toggle("gone", Boolean(state.over) && !state.settled);
+  if (state.over && !state.settled) show(row, state.over, true);
+  if (state.raised && !state.over) { risen.add(row.id); show(row, line.dataset.saidRaised, true); }
+}
+
+function onNews({ new: ids, rows: states }) {
+  for (const [id, state] of Object.entries(states)) {
+    const row = document.getElementById(`f-${id}`);
+    if (row) meanwhile(row, state);
+  }
+  const fresh = ids.filter((id) => !document.getElementById(`f-${id}`)).length, all = fresh + risen.size;
+  const text = risen.size ? (all === 1 ? "saidChangedOne" : "saidChanged") : fresh === 1 ? "saidNewOne" : "saidNew";
+  lines.news = all ? line.dataset[text].replace("%s", String(all)) : "";
+  sayNews();
+}
+
+function sayNews() {
+  const text = lines.trouble || lines.news;
+  line.classList.toggle("some", Boolean(text));
+  refreshLink.hidden = Boolean(text);
+  if (news.textContent === text) return;
+  const link = document.createElement("a");
+  link.href = refreshLink.href;
+  link.textContent = text;
+  link.addEventListener("click", (event) => { event.preventDefault(); refresh(); });
+  news.replaceChildren(...(text ? [link] : []));
+}
+
+function refresh() {
+  const address = new URL(refreshLink.href);
+  sending.then(() => {
+    if (address.pathname + address.search === here) location.reload();
+    else location.href = address.href + (current ? `#${current.id}` : "");
+  });
+}
+
+followNews(line, {
+  onNews,
+  onTrouble: (text) => { lines.trouble = line.dataset[text] || ""; sayNews(); },
+});
+
+function turn(which) {
+  const link = document.querySelector(`.pager a[rel="${which}"]`);
+  if (link) sending.then(() => { location.href = link.href; });
+}
+
 const verdicts = strip ? [...strip.querySelectorAll("[data-verdict]")].map((one) => one.dataset.verdict) : [];
 const KEYS = {
   j: () => step(1), ArrowDown: () => step(1), k: () => step(-1), ArrowUp: () => step(-1),
   Enter: enter, o: () => current && sending.then(() => { location.href = current.querySelector("a.item").href; }),
-  y: confirm, Escape: cancel, n: note, u: undo, x: () => select(current), a: mine,
+  y: confirm, Escape: cancel, n: note, u: undo, x: () => select(current), a: mine, r: refresh,
+  "]": () => turn("next"), "】": () => turn("next"), ArrowRight: () => turn("next"),
+  "[": () => turn("prev"), "【": () => turn("prev"), ArrowLeft: () => turn("prev"),
   "/": () => { const box = document.querySelector(".narrowing"); box.open = true; document.getElementById("q-item").focus(); },
 };
 verdicts.forEach((key, at) => { KEYS[String(at + 1)] = () => choose(key); });
@@ -212,7 +279,22 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Enter") { event.preventDefault(); saveNote(); }
   if (event.key === "Escape") { event.preventDefault(); cancel(); current.focus({ preventScroll: true }); }
 });
-singleKeys(KEYS, (event) => list || event.key === "/" || event.key === "?");
+// Where one was, for coming back from a flag's page and for the page that is asked for once more.
+const here = location.pathname + location.search;
+function left() {
+  try {
+    const kept = JSON.parse(sessionStorage.getItem("queue")), way = performance.getEntriesByType("navigation")[0]?.type;
+    if (kept?.here !== here || !(location.hash || ["reload", "back_forward"].includes(way))) return null;
+    return document.getElementById(kept.row) || rows[Math.min(kept.at, rows.length - 1)];
+  } catch { return null; } // a browser that keeps nothing
+}
+addEventListener("pagehide", () => {
+  const kept = { here, row: current?.id ?? "", at: Math.max(rows.indexOf(current), 0) };
+  try { sessionStorage.setItem("queue", JSON.stringify(kept)); } catch { /* the same */ }
+});
+
+const ANYWHERE = ["/", "?", "r", "[", "]", "【", "】", "ArrowLeft", "ArrowRight"]; // the others are about rows
+singleKeys(KEYS, (event) => list || ANYWHERE.includes(event.key));
 if (list) {
   list.addEventListener("focusin", (event) => go(event.target.closest(".row"), { focus: false }));
   list.addEventListener("click", (event) => { if (!event.target.closest("a, button, input")) go(event.target.closest(".row")); });
@@ -225,7 +307,7 @@ if (list) {
       else ({ confirm, cancel, note, mine, save: saveNote })[button.dataset.do]();
     });
   }
-  const wanted = location.hash.startsWith("#f-") && document.getElementById(location.hash.slice(1));
+  const wanted = (location.hash.startsWith("#f-") && document.getElementById(location.hash.slice(1))) || left();
   go(wanted || rows.find((row) => !row.classList.contains("settled")) || rows[0], { focus: Boolean(wanted) || !document.querySelector(".flash") });
   count();
 }

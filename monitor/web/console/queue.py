@@ -6,9 +6,11 @@ comes back to the page it was on, which says what became of it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from fastapi import APIRouter, Depends, Form, Request
 from sqlalchemy import Connection
@@ -21,14 +23,16 @@ from monitor.store.acts import Done, Overtaken, Seen, Witness, assign_many, last
 from monitor.store.flag_notes import LENGTH, add_note
 from monitor.store.flag_rows import FlagState
 from monitor.store.flags import FlagNotFound
-from monitor.store.review_queue import Head, QueueRow, count_queue, list_heads, rows_of
+from monitor.store.queue_news import mark_of
+from monitor.store.review_queue import QueueRow, count_queue, list_heads, rows_of
 from monitor.store.saved_views import View, views_of
 from monitor.web.console import queue_filters as filters
-from monitor.web.console import render
+from monitor.web.console import queue_news, render
 from monitor.web.console.colleagues import Colleagues, colleagues, who_of
 from monitor.web.console.i18n import Text, _, ngettext, word
 from monitor.web.console.known import known
-from monitor.web.console.queue_filters import Filters, read_position, written_position
+from monitor.web.console.queue_filters import Filters
+from monitor.web.console.queue_paging import PAGE, turn
 from monitor.web.console.queue_rows import rows_shown
 from monitor.web.console.visit import flash, go, viewed, visitor, wants_page
 from monitor.web.context import WebContext
@@ -36,7 +40,7 @@ from monitor.web.flag_words import VERDICTS, line_of
 from monitor.web.security import Context
 
 router = APIRouter(include_in_schema=False)
-PAGE = 100
+router.include_router(queue_news.router)
 NAMED = 8
 """flags that a message names; of more it says how many there are"""
 VERDICT_KEYS = ("real_move", "data_error", "expected", "to_check")
@@ -45,24 +49,20 @@ Field = Annotated[str, Form(max_length=4000)]
 
 
 @router.get("/queue")
-def queue(request: Request, ctx: Context, who: V, view: str = "", after: str = "") -> Response:
-    views = views_of(ctx.db, who.account_id)
-    chosen = next((one for one in views if str(one.id) == view), None)
-    if chosen is None and not request.query_params:
-        chosen = next((one for one in views if one.default), None)
-    asked = Filters.of_query(chosen.query) if chosen else Filters.of(dict(request.query_params))
+def queue(request: Request, ctx: Context, who: V, after: str = "", before: str = "") -> Response:
+    views, chosen, asked = asked_for(ctx, who, dict(request.query_params))
     viewed(request, who, "queue", detail={"filters": asked.query()})
-    places, now = known(request, who.areas(Action.FLAGS_VIEW)), ctx.now()
+    areas = who.areas(Action.FLAGS_VIEW)
+    places, now, within = known(request, areas), ctx.now(), areas.where(flag_table.c.area)
     wanted = asked.wanted(now, who.account_id, places.by_class)
-    within = who.areas(Action.FLAGS_VIEW).where(flag_table.c.area)
-    found = list_heads(ctx.db, wanted, within, PAGE + 1, read_position(after))
-    everybody = colleagues(request)
+    mark = mark_of(ctx.db)  # before the rows are read: what comes in between is told rather twice than never
+    shown = turn(ctx.db, wanted, within, partial(address, asked, chosen), after, before)
     return render.page(
         request,
         "console/queue.html",
         visitor=who,
         title=_("复核队列"),
-        rows=rows_shown(request, who, found[:PAGE]),
+        rows=rows_shown(request, who, shown.heads),
         counts=count_queue(ctx.db, wanted, within),
         asked=asked,
         words=filters,
@@ -71,23 +71,34 @@ def queue(request: Request, ctx: Context, who: V, view: str = "", after: str = "
         verdict_words=VERDICTS,
         views=views,
         chosen=chosen,
-        next_page=page_address(asked, chosen, found[PAGE - 1]) if len(found) > PAGE else "",
-        first_page=page_address(asked, chosen) if after else "",
-        here=page_address(asked, chosen) + (f"&after={after}" if after and read_position(after) else ""),
+        shown=shown,
+        here=shown.here,
+        first_page=address(asked, chosen),
+        mark=mark,
+        now=now,
         verdicts=[(key, VERDICTS[key]) for key in VERDICT_KEYS],
         last=last_act(ctx.db, who.account_id) if who.may(Action.FLAGS_REVIEW) else None,
         may_review=who.may(Action.FLAGS_REVIEW),
         may_assign=who.may(Action.FLAGS_ASSIGN),
-        reviewers=everybody.reviewers(who.areas(Action.FLAGS_VIEW)),
+        reviewers=colleagues(request).reviewers(areas),
         note_length=LENGTH,
         colour_of=colour_of_count,
     )
 
 
-def page_address(asked: Filters, chosen: View | None, last: Head | None = None) -> str:
-    """The address of a page of the queue: the first one, or the one behind the row `last`."""
+def asked_for(ctx: WebContext, who: Visitor, query: Mapping[str, str]) -> tuple[Sequence[View], View | None, Filters]:
+    """The views of somebody, the one that an address chooses, and its filter; without any query the default one."""
+    views = views_of(ctx.db, who.account_id)
+    chosen = next((one for one in views if str(one.id) == query.get("view", "")), None)
+    if chosen is None and not query:
+        chosen = next((one for one in views if one.default), None)
+    return views, chosen, Filters.of_query(chosen.query) if chosen else Filters.of(query)
+
+
+def address(asked: Filters, chosen: View | None, further: str = "") -> str:
+    """The address of the queue as it is asked for, with a further part of the query."""
     query = urlencode({"view": chosen.id}) if chosen else asked.query() or "state="
-    return f"/queue?{query}" + (f"&after={written_position(last.position)}" if last else "")
+    return f"/queue?{query}" + (f"&{further}" if further else "")
 
 
 def colour_of_count(label: str, colour: str) -> str:
@@ -277,7 +288,7 @@ def overtaken_words(request: Request, one: Overtaken, ctx: WebContext) -> str:
 def answer(request: Request, ctx: WebContext, who: Visitor, outcome: Outcome, back: str) -> Response:
     if wants_page(request):
         flash(ctx, who, outcome.kind, outcome.text)
-        return go(request, back)
+        return go(request, back + going_on(request, ctx, who, outcome.done, back))
     done = outcome.done
     ids = [*(one.flag for one in done.done), *(one.record.flag.id for one in done.overtaken)]
     within = who.areas(Action.FLAGS_VIEW).where(flag_table.c.area)
@@ -294,6 +305,22 @@ def answer(request: Request, ctx: WebContext, who: Visitor, outcome: Outcome, ba
             "unknown": list(done.unknown),
         }
     )
+
+
+def going_on(request: Request, ctx: WebContext, who: Visitor, done: Done, back: str) -> str:
+    """Where to go on in a page of the queue: "#f-…" of the row below the last one that something was done with."""
+    parts = urlsplit(back)
+    if parts.path != "/queue" or parts.fragment or not done.done:
+        return ""
+    areas = who.areas(Action.FLAGS_VIEW)
+    within = areas.where(flag_table.c.area)
+    _views, _chosen, asked = asked_for(ctx, who, dict(parse_qsl(parts.query)))
+    rows = rows_of(ctx.db, [one.flag for one in done.done], within).values()
+    if not rows:
+        return ""
+    wanted = asked.wanted(ctx.now(), who.account_id, known(request, areas).by_class)
+    below = list_heads(ctx.db, wanted, within, 1, min(row.position for row in rows))
+    return f"#f-{below[0].id}" if below else ""
 
 
 def row_state(row: QueueRow, who: Visitor, everybody: Colleagues) -> dict[str, Any]:

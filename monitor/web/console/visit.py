@@ -60,14 +60,16 @@ async def sent_csrf(request: Request) -> str:
 SentCsrf = Annotated[str, Depends(sent_csrf)]
 
 
-def visitor(*actions: Action, unfinished: bool = False) -> Callable[..., Visitor]:
+def visitor(*actions: Action, unfinished: bool = False, by_itself: bool = False) -> Callable[..., Visitor]:
     """A dependency: the visitor, who may do at least one of `actions` somewhere (none named: whoever is signed in).
 
     What may be seen of it is asked with `visitor.reach(action).where(area_column, point_column)` in the query itself.
-    `unfinished` lets those in who still have to choose a password or set up a second factor.
+    `unfinished` lets those in who still have to choose a password or set up a second factor. `by_itself`: a page
+    asks, nobody may be there, and the session goes on growing old.
     """
 
     def check(request: Request, ctx: Context, csrf: SentCsrf) -> Visitor:
+        request.state.by_itself = by_itself
         found = current(request, ctx)
         if found is None:
             raise SignInFirst
