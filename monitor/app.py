@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from importlib.metadata import version
 from threading import Thread
@@ -77,7 +77,8 @@ class App:
         self.on_must_stop: Callable[[], None] = lambda: None
         self.metrics = Metrics(clock, lambda: self.snapshot, config.metrics)
         self.evaluation = Evaluation(db, config, policy, self.metrics)
-        self.entry = tools(config.entry, policy.catalogue, config.source)
+        self.entry = tools(config.entry, policy.catalogue, config.source, config.base)
+        self.workdays_looked_at: date | None = None
         self.channels: dict[str, Channel] = {}
         self.collectors: dict[str, Collector] = {}
         self.scheduler = Scheduler(self.metrics, sources=len(config.source), channels=len(config.channel))
@@ -221,7 +222,7 @@ class App:
     def take_over(self, config: Config, policy: Policy) -> None:
         self.config, self.policy = config, policy
         self.evaluation.adopt(config, policy)
-        self.entry = tools(config.entry, policy.catalogue, config.source)
+        self.entry = tools(config.entry, policy.catalogue, config.source, config.base)
         self.schedule()
 
 

@@ -18,6 +18,7 @@ from monitor.web.context import WebSettings
 from thresholds.plan import Policy
 from thresholds.plan_files import load_policy
 from thresholds.settings import Fault
+from thresholds.workdays import load_workdays
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,15 @@ def check(path: Path, shown: str | None = None) -> CheckReport:
     if draft is None:
         return CheckReport(tuple(faults), ())
     policy, policy_faults = policy_of(draft)
-    found = sorted({*faults, *policy_faults, *unknown_classes(draft, policy), *classes_of_entry(draft, policy)})
+    found = sorted(
+        {
+            *faults,
+            *policy_faults,
+            *unknown_classes(draft, policy),
+            *classes_of_entry(draft, policy),
+            *workdays_of_entry(draft),
+        }
+    )
     warnings = [warning for advice in ADVICE for warning in advice(draft)]
     if found:
         return CheckReport(tuple(found), tuple(warnings))
@@ -88,6 +97,13 @@ def classes_of_entry(draft: Draft, policy: Policy | None) -> Iterator[Fault]:
             yield draft.fault(
                 key, f"the class {name!r} is not in the catalogue", "Correct it, or add the class to a catalogue"
             )
+
+
+def workdays_of_entry(draft: Draft) -> Iterator[Fault]:
+    """Files with the arrangement of holidays can be read."""
+    options = draft.models.get("entry")
+    if isinstance(options, EntryOptions) and options.workdays:
+        yield from load_workdays([draft.base / name for name in options.workdays])[1]
 
 
 # --- what is allowed but unwise ---

@@ -183,7 +183,17 @@ def reports(app: App) -> None:
 def duties(app: App) -> None:
     """Who has to report what by when, and how complete the last days were."""
     tools = app.entry
-    due.refresh(app.db, app.config.zone, tools.options, tools.sources, tools.catalogue, app.clock())
+    now = app.clock()
+    due.refresh(app.db, app.config.zone, tools.options, tools.sources, tools.catalogue, now, tools.workdays)
+    today = now.astimezone(app.config.zone).date()
+    if today != app.workdays_looked_at:
+        app.workdays_looked_at = today
+        if not tools.workdays.is_known(today):
+            log.warning(
+                "the arrangement of holidays and working days of %s is not known: reports due on working days only go"
+                " by weekends and the statutory days; add the notice of the State Council to a file in [entry] workdays",
+                today,
+            )
 
 
 def tidy(app: App) -> None:

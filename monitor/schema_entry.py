@@ -16,6 +16,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    false,
 )
 
 from monitor.schema import metadata
@@ -69,8 +70,33 @@ report_duty = Table(
     Column("weekdays", SmallInteger, nullable=False),  # bits, Monday is 1
     Column("every", Integer, nullable=False),  # days between two reports, 0: by weekday
     Column("due", Integer, nullable=False),  # minutes after local midnight
-    Column("origin", Text, nullable=False),  # configured, source, learned
+    Column("origin", Text, nullable=False),  # office, configured, source, learned
+    Column("working", Boolean, nullable=False, server_default=false()),  # on working days only
     Column("updated_at", BigInteger, nullable=False),
+)
+
+duty_rule = Table(
+    "duty_rule",
+    metadata,
+    # The office's rules of who reports what by when. A change is a further revision that holds from its day on.
+    Column("id", Text, primary_key=True),
+    Column("revision", Integer, primary_key=True, autoincrement=False),
+    Column("since", Integer, nullable=False),  # local day from which this revision holds
+    Column("area", Text, nullable=False),  # of the point when it was entered; empty: the whole city
+    Column("point", Text, nullable=False),  # empty: every point
+    Column("items", JSON, nullable=False),  # empty: all
+    Column("item_class", Text, nullable=False),  # empty: every class
+    Column("weekdays", SmallInteger, nullable=False),  # bits, Monday is 1; 0: as before, or by `every`
+    Column("every", Integer, nullable=False),
+    Column("due", Integer, nullable=False),  # minutes after local midnight
+    Column("working_days", Boolean, nullable=False),
+    Column("emergency", Boolean, nullable=False),
+    Column("none", Boolean, nullable=False),  # need not be reported
+    Column("until", Integer),  # last local day; NULL: until it is ended
+    Column("ended", Boolean, nullable=False),  # holds no longer from `since` on
+    Column("note", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("recorded_at", BigInteger, nullable=False),
 )
 
 report_day = Table(

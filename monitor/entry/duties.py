@@ -1,8 +1,12 @@
 """The reporting duty: which series are to be reported on which days, and whether they were, in time (P15).
 
-A series' duty is, in this order: what `[[entry.duty]]` says; the `cadence` (or `expect`) of its source; what its
-point reported before. Learned is a duty by weekdays: a weekday on which the series was reported in at least half of
-the last four weeks. What a point reports less often than weekly has no duty unless it is configured.
+A series' duty is, in this order: what the rules of the office (/duties) and `[[entry.duty]]` say (the most
+particular one, the office's where both are, an emergency report before all others); the `cadence` (or `expect`) of
+its source; what its point reported before. Learned is a duty by weekdays: a weekday on which the series was reported
+in at least half of the last four weeks. What a point reports less often than weekly has no duty unless a rule says so.
+
+What is due on working days only rests on days off (thresholds/workdays.py), unless a decision that covers the
+series is in force: emergency reporting knows no holiday (P16, P17).
 
 A report of a day is on time when it came by the due time of that day, late when it came afterwards, and missing as
 long as it did not come. What is due every so many days is expected on the day on which it comes, and on every day on
@@ -27,6 +31,8 @@ from thresholds.model import IntArray, SeriesKey
 
 LEARN_DAYS = 28
 EVERY_DAY = 0b1111111
+MONDAY_TO_FRIDAY = 0b0011111
+SATURDAY = 5
 DAY = 86_400
 EPOCH = date(1970, 1, 1)
 
@@ -48,17 +54,27 @@ class Duty:
     weekdays  a bit for each day, Monday is 1; 0 where `every` is given
     every     days after the date of the newest report by which the next must have come, 0: by weekday
     due       minutes after local midnight
-    origin    configured, source or learned
+    origin    office, configured, source or learned
+    working   on working days only; of a duty of all of Monday to Friday also on Saturdays and Sundays that are worked
     """
 
     weekdays: int
     every: int
     due: int
     origin: str
+    working: bool = False
 
-    def expects(self, day: int) -> bool:
-        """Whether a report is due on `day` (days since 1970) by its weekday."""
-        return bool(self.weekdays >> weekday(day) & 1)
+    def expects(self, day: int, *, works: bool = True, emergency: bool = False) -> bool:
+        """Whether a report is due on `day` (days since 1970) by its weekday.
+
+        works      whether offices work on the day
+        emergency  whether a decision about the series is in force: then no day is left out
+        """
+        named = bool(self.weekdays >> weekday(day) & 1)
+        if not self.working:
+            return named
+        whole = self.weekdays & MONDAY_TO_FRIDAY == MONDAY_TO_FRIDAY
+        return emergency or (works and (named or (whole and weekday(day) >= SATURDAY)))
 
     @property
     def days(self) -> list[int]:
@@ -125,15 +141,22 @@ class Known:
 
 
 def duty_of(
-    one: Known, today: int, options: EntryOptions, sources: Sequence[SourceOptions], catalogue: Catalogue
+    one: Known,
+    today: int,
+    options: EntryOptions,
+    sources: Sequence[SourceOptions],
+    catalogue: Catalogue,
+    office: Sequence[DutyOptions] = (),
 ) -> Duty | None:
-    """The duty of a series, None where it has none."""
-    rule = rule_of(one.key, options.duty, catalogue)
+    """The duty of a series on the day, None where it has none. `office`: the rules of the office, which win."""
+    rule, origin = ruling(one.key, options.duty, office, catalogue, date_of(today))
     if rule is not None and rule.none:
         return None
     due = minutes(rule.due if rule else options.due)
-    if rule is not None and rule.weekdays:
-        return Duty(bits_of(rule.weekdays), 0, due, "configured")
+    if rule is not None and rule.every > 1:
+        return Duty(0, rule.every, due, origin, rule.working_days)
+    if rule is not None and (rule.weekdays or rule.every or rule.working_days or rule.emergency):
+        return Duty(bits_of(rule.weekdays) or EVERY_DAY, 0, due, origin, rule.working_days)
     named = cadence_of(one, sources, catalogue)
     if named is not None:
         every, grace = named
@@ -141,17 +164,34 @@ def duty_of(
             return Duty(EVERY_DAY, 0, due, "source")
         return Duty(0, math.ceil((every + grace) / timedelta(days=1)), due, "source")
     bits = learned_weekdays(one.days, one.first, today)
-    return Duty(bits, 0, due, "configured" if rule else "learned") if bits else None
+    return Duty(bits, 0, due, origin if rule else "learned") if bits else None
 
 
 def bits_of(weekdays: Collection[str]) -> int:
     return sum(1 << WEEKDAYS.index(name) for name in set(weekdays) if name in WEEKDAYS)
 
 
-def rule_of(key: SeriesKey, rules: Sequence[DutyOptions], catalogue: Catalogue) -> DutyOptions | None:
-    """The most particular rule for a series."""
-    fits = [r for r in rules if matches(r, key, catalogue)]
-    return max(fits, key=lambda r: sum(map(bool, (r.item, r.item_class, r.point))), default=None)
+def ruling(
+    key: SeriesKey, configured: Sequence[DutyOptions], office: Sequence[DutyOptions], catalogue: Catalogue, day: date
+) -> tuple[DutyOptions | None, str]:
+    """The rule for a series and whose it is: emergency reports first, then the most particular one."""
+    mine = rule_of(key, office, catalogue, day)
+    theirs = rule_of(key, configured, catalogue, day)
+    if mine is None or (theirs is not None and rank(theirs) > rank(mine)):
+        return theirs, "configured"
+    return mine, "office"
+
+
+def rule_of(
+    key: SeriesKey, rules: Sequence[DutyOptions], catalogue: Catalogue, day: date | None = None
+) -> DutyOptions | None:
+    """The most particular rule for a series, of those that are valid on the day."""
+    fits = [r for r in rules if (day is None or r.holds_on(day)) and matches(r, key, catalogue)]
+    return max(fits, key=rank, default=None)
+
+
+def rank(rule: DutyOptions) -> tuple[bool, int]:
+    return rule.emergency, sum(map(bool, (rule.item, rule.item_class, rule.point)))
 
 
 def matches(rule: DutyOptions | Expectation, key: SeriesKey, catalogue: Catalogue) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from thresholds.settings import Duration, Settings
 
@@ -45,10 +45,40 @@ class DutyOptions(Settings):
     """class of the catalogue; empty: every class"""
     weekdays: tuple[Weekday, ...] = ()
     """days on which it is due; empty: as the point has reported so far"""
+    every: int = Field(default=0, ge=0, le=366)
+    """due every so many days after the last report, instead of by weekday; 0: by weekday"""
+    working_days: bool = False
+    """true: on working days only, public holidays and days worked instead (调休) as published; without `weekdays` on
+    every working day. While an official decision (P13) about the item is in force, days off are reported as well"""
+    emergency: bool = False
+    """true: an emergency report, due on every day, days off as well (P16, P17), before all other rules"""
     due: Clock = "10:00"
     """time of the day by which it must have come, in the installation's zone"""
+    valid_from: date | None = None
+    """first day on which the rule holds; without it it always did"""
+    valid_to: date | None = None
+    """last day on which it holds; without it until it is taken away"""
     none: bool = False
     """true: these series need not be reported at all"""
+
+    @model_validator(mode="after")
+    def no_contradiction(self) -> DutyOptions:
+        if self.emergency and (self.working_days or self.none or self.weekdays or self.every):
+            raise ValueError(
+                "an emergency report is due on every day, days off as well (P16, P17)"
+                "|Leave out working_days, weekdays, every and none, or emergency"
+            )
+        if self.weekdays and self.every:
+            raise ValueError("a report is due by weekday or every so many days, not both|Leave out one of the two")
+        if self.none and (self.weekdays or self.every or self.working_days):
+            raise ValueError("what need not be reported has no days|Leave out none, or the days")
+        if self.valid_from and self.valid_to and self.valid_to < self.valid_from:
+            raise ValueError("it ends before it begins|Correct valid_from or valid_to")
+        return self
+
+    def holds_on(self, day: date) -> bool:
+        """Whether the rule is valid on a local day."""
+        return not (self.valid_from and day < self.valid_from) and not (self.valid_to and day > self.valid_to)
 
 
 class EntryOptions(Settings):
@@ -59,6 +89,10 @@ class EntryOptions(Settings):
     duty: tuple[DutyOptions, ...] = ()
     """who reports what by when; without it the duty is what the sources' `cadence` and `expect` say, and else what
     the point reported in the last four weeks
+    """
+    workdays: tuple[str, ...] = ()
+    """further files with the arrangement of holidays and working days, relative to the configuration file; what they
+    say of a year wins over the shipped file
     """
     explain: Mapping[str, Annotated[float, Field(gt=0, le=1000)]] = {}
     """class (or `other`) -> change in % from which a reason is asked for; the rest stays as shipped"""

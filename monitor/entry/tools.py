@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 
 from collectors.base import SourceOptions
 from monitor.entry.options import EntryOptions
 from thresholds.catalogue import Catalogue, load_catalogue
 from thresholds.explain import Limits, limits
 from thresholds.settings import FaultsError
+from thresholds.workdays import Workdays, load_workdays, shipped_workdays
 
 
 @dataclass(frozen=True)
@@ -21,11 +23,23 @@ class EntryTools:
     limits: Limits
     catalogue: Catalogue
     sources: Sequence[SourceOptions] = ()
+    workdays: Workdays = field(default_factory=shipped_workdays)
 
 
-def tools(options: EntryOptions, catalogue: Catalogue, sources: Sequence[SourceOptions]) -> EntryTools:
-    """The tools of a configuration."""
-    return EntryTools(options, limits(options.explain), catalogue, sources)
+def tools(
+    options: EntryOptions,
+    catalogue: Catalogue,
+    sources: Sequence[SourceOptions],
+    base: Path | None = None,
+) -> EntryTools:
+    """The tools of a configuration; its files are relative to `base`. Raises FaultsError."""
+    days = shipped_workdays()
+    if base is not None and options.workdays:
+        found, faults = load_workdays([base / name for name in options.workdays])
+        if found is None:
+            raise FaultsError(faults)
+        days = found
+    return EntryTools(options, limits(options.explain), catalogue, sources, days)
 
 
 @cache

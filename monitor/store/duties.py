@@ -6,21 +6,24 @@ days; it runs now and then. `today` is asked by pages and must be quick: one loo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, delete, func, insert, select, true
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, delete, false, func, insert, select, true
 
 from collectors.base import SourceOptions
 from monitor.entry.duties import (
     LEARN_DAYS,
+    MONDAY_TO_FRIDAY,
+    SATURDAY,
     Duty,
     Known,
     Timeliness,
+    date_of,
     day_number,
     duty_of,
     local_days,
@@ -28,13 +31,16 @@ from monitor.entry.duties import (
     timeliness,
     weekday,
 )
-from monitor.entry.options import EntryOptions
+from monitor.entry.options import DutyOptions, EntryOptions
+from monitor.entry.tools import EntryTools, shipped_tools
 from monitor.schema import batch, observation, series
 from monitor.schema_entry import report_day, report_duty
+from monitor.store import duty_rules, records
 from monitor.store.database import Database
 from monitor.store.text import moment, seconds
 from thresholds.catalogue import Catalogue
 from thresholds.model import SeriesKey
+from thresholds.workdays import Workdays, shipped_workdays
 
 AGAIN_DAYS = 7
 """Days whose completeness is worked out again at every refresh: late reports still come in."""
@@ -83,27 +89,70 @@ def refresh(
     sources: Sequence[SourceOptions],
     catalogue: Catalogue,
     now: datetime,
+    workdays: Workdays | None = None,
 ) -> int:
-    """Work out the duties and the completeness of the last days anew; gives the number of series with a duty."""
-    today = day_number(now, zone)
+    """Work out the duties and the completeness of the last days anew; gives the number of series with a duty.
+
+    A rule that changed within these days changes nothing of the days before: each is counted by what held on it.
+    """
+    today, at = day_number(now, zone), seconds(now)
+    by = Days(workdays or shipped_workdays(), catalogue)
     with db.connect() as connection:
         known = _known(db, connection, zone, today)
-        duties = {i: d for i, one in known.items() if (d := duty_of(one, today, options, sources, catalogue))}
         stored = connection.execute(select(func.count()).select_from(report_day)).scalar_one()
-    at = seconds(now)
+        first = today - (AGAIN_DAYS if stored else LEARN_DAYS)
+        spans = _spans(options, duty_rules.revisions(connection), first, today)
+
+    def worked_out(span: _Span) -> dict[int, Duty]:
+        found = {i: duty_of(k, span.last, options, sources, catalogue, span.office) for i, k in known.items()}
+        return {i: duty for i, duty in found.items() if duty}
+
+    *earlier, last = spans
+    days: list[list[PointDay]] = []
+    duties = worked_out(last)
     with db.begin() as connection:
-        connection.execute(delete(report_duty))
-        if duties:
-            connection.execute(insert(report_duty), [_duty_row(i, d, at) for i, d in duties.items()])
-    first = today - (AGAIN_DAYS if stored else LEARN_DAYS)
+        for span in earlier:  # written down for the counting only; nobody else sees it
+            _write(connection, worked_out(span), at)
+            days += [_counted(connection, zone, day, now, true(), by) for day in range(span.first, span.last + 1)]
+        _write(connection, duties, at)
     with db.connect() as connection:
-        days = [_counted(connection, zone, day, now, true()) for day in range(first, today)]
+        days += [_counted(connection, zone, day, now, true(), by) for day in range(last.first, today)]
     with db.begin() as connection:
         connection.execute(delete(report_day).where(report_day.c.day >= first))
         rows = [_day_row(one, at) for points in days for one in points if one.expected]
         if rows:
             connection.execute(insert(report_day), rows)
     return len(duties)
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Days, the last one included, on which the same rules held; `office` are those of the office."""
+
+    first: int
+    last: int
+    office: tuple[DutyOptions, ...]
+
+
+def _spans(options: EntryOptions, revisions: Sequence[duty_rules.Revision], first: int, today: int) -> list[_Span]:
+    """The days from `first` to today by the rules that held on them; the last one ends today."""
+    found: list[_Span] = []
+    before: object = None
+    for day in range(first, today + 1):
+        office = duty_rules.holding(revisions, day)
+        rules = office, tuple(rule for rule in options.duty if rule.holds_on(date_of(day)))
+        if rules == before:
+            found[-1] = replace(found[-1], last=day)
+        else:
+            found.append(_Span(day, day, office))
+        before = rules
+    return found
+
+
+def _write(connection: Connection, duties: Mapping[int, Duty], at: int) -> None:
+    connection.execute(delete(report_duty))
+    if duties:
+        connection.execute(insert(report_duty), [_duty_row(i, d, at) for i, d in duties.items()])
 
 
 def _known(db: Database, connection: Connection, zone: ZoneInfo, today: int) -> dict[int, Known]:
@@ -127,6 +176,7 @@ def _known(db: Database, connection: Connection, zone: ZoneInfo, today: int) -> 
 def _duty_row(series_id: int, duty: Duty, at: int) -> dict[str, object]:
     return {"series_id": series_id, "weekdays": duty.weekdays, "every": duty.every, "due": duty.due} | {
         "origin": duty.origin,
+        "working": duty.working,
         "updated_at": at,
     }
 
@@ -137,23 +187,25 @@ def _day_row(one: PointDay, at: int) -> dict[str, object]:
 
 
 def _completeness(
-    connection: Connection, zone: ZoneInfo, day: int, now: datetime, where: ColumnElement[bool]
+    connection: Connection, zone: ZoneInfo, day: int, now: datetime, where: ColumnElement[bool], by: Days
 ) -> list[PointDay]:
     """The day of every point that had to report on it, report by report."""
     found: dict[str, PointDay] = {}
-    for row in connection.execute(_by_weekday(day, zone, where)):
+    urgent = by.urgent(connection, zone, day)
+    for row in connection.execute(_by_weekday(day, zone, where, by.works(day), urgent)):
         _add(found, row, day, zone, now, None if row.came is None else int(row.came))
-    _add_overdue(connection, found, zone, day, now, where)
+    _add_overdue(connection, found, zone, day, now, where & by.overdue(day, urgent))
     for one in found.values():
         one.reports.sort(key=lambda r: (r.state in (Timeliness.ON_TIME, Timeliness.LATE), r.key))
     return sorted(found.values(), key=lambda p: (p.area, p.point))
 
 
 def _counted(
-    connection: Connection, zone: ZoneInfo, day: int, now: datetime, where: ColumnElement[bool]
+    connection: Connection, zone: ZoneInfo, day: int, now: datetime, where: ColumnElement[bool], by: Days
 ) -> list[PointDay]:
     """The same, counted by the database: no reports, for pages with many points."""
-    rows = _by_weekday(day, zone, where).subquery()
+    urgent = by.urgent(connection, zone, day)
+    rows = _by_weekday(day, zone, where, by.works(day), urgent).subquery()
     dues = connection.execute(select(report_duty.c.due).distinct()).scalars().all()
     if not dues:
         return []
@@ -177,7 +229,7 @@ def _counted(
         due = moment(int(row.due if row.still is None else row.still))
         missing = int(row.expected) - on_time - late - waits
         found[row.point] = PointDay(row.point, row.area, day, on_time, late, missing, waits, due)
-    _add_overdue(connection, found, zone, day, now, where)
+    _add_overdue(connection, found, zone, day, now, where & by.overdue(day, urgent))
     for one in found.values():
         one.reports = []
     return sorted(found.values(), key=lambda p: (p.area, p.point))
@@ -198,13 +250,54 @@ def _add_overdue(connection: Connection, found: dict[str, PointDay], zone: ZoneI
             _add(found, row, day, zone, now, came if today else None)
 
 
-def _by_weekday(day: int, zone: ZoneInfo, where: ColumnElement[bool]) -> Select[Any]:
-    """The series that are due on this day by its weekday, with when the first value about it came."""
+@dataclass(frozen=True, slots=True)
+class Days:
+    """What a day is to the duties: whether offices work on it, and whether a decision forbids to rest on it."""
+
+    workdays: Workdays
+    catalogue: Catalogue
+
+    def works(self, day: int) -> bool:
+        return self.workdays.is_working(date_of(day))
+
+    def urgent(self, connection: Connection, zone: ZoneInfo, day: int) -> ColumnElement[bool]:
+        """The series that a decision in force on the day covers: for these no day is left out (P16, P17)."""
+        begin, end = moment_of(day, 0, zone), moment_of(day + 1, 0, zone)
+        running = [
+            r.record
+            for r in records.newest(connection)
+            if r.record.kind == "decision" and r.record.start < end and (r.record.end is None or r.record.end > begin)
+        ]
+        if not running:
+            return false()
+        query = select(series).join(report_duty, report_duty.c.series_id == series.c.id).where(report_duty.c.working)
+        covered = []
+        for row in connection.execute(query):
+            key = SeriesKey(row.item, row.spec, row.unit, row.channel, row.point)
+            if any(one.covers(key, row.area, self.catalogue.classify(key)) for one in running):
+                covered.append(row.id)
+        return series.c.id.in_(covered)
+
+    def overdue(self, day: int, urgent: ColumnElement[bool]) -> ColumnElement[bool]:
+        """Of what is due every so many days: what may be overdue on this day."""
+        return true() if self.works(day) else ~report_duty.c.working | urgent
+
+
+def _by_weekday(
+    day: int, zone: ZoneInfo, where: ColumnElement[bool], works: bool, urgent: ColumnElement[bool]
+) -> Select[Any]:
+    """The series that are due on this day by its weekday (Duty.expects), with when the first value about it came."""
+    t = report_duty.c
+    named = t.weekdays.bitwise_and(1 << weekday(day)) != 0
+    if not works:
+        named &= ~t.working
+    elif weekday(day) >= SATURDAY:
+        named |= t.working & (t.weekdays.bitwise_and(MONDAY_TO_FRIDAY) == MONDAY_TO_FRIDAY)
     return (
         select(series, report_duty.c.due, _came_on(day, zone))
         .join(report_duty, report_duty.c.series_id == series.c.id)
         .where(
-            report_duty.c.weekdays.bitwise_and(1 << weekday(day)) != 0,
+            named | (t.working & (t.every == 0) & urgent),
             series.c.first_seen_at < moment_of(day + 1, 0, zone),
             where,
         )
@@ -272,18 +365,20 @@ def _received(connection: Connection, series_id: int, at: int) -> int:
 
 def today(
     db: Database, zone: ZoneInfo, now: datetime, *, points: Collection[str] | None = None,
-    where: ColumnElement[bool] | None = None, reports: bool = True,
+    where: ColumnElement[bool] | None = None, reports: bool = True, by: EntryTools | None = None,
 ) -> list[PointDay]:  # fmt: skip
     """How far the reports of today are, by point (of `points`, or where `where` holds for columns of `series`).
 
+    by  whose working days and catalogue count; the shipped ones where none are given
     `reports` false leaves the single reports out, which is much quicker for many points.
     """
     wanted = true() if where is None else where
     if points is not None:
         wanted = and_(wanted, series.c.point.in_(sorted(points)))
+    tools = by or shipped_tools()
     with db.connect() as connection:
         made = _completeness if reports else _counted
-        return made(connection, zone, day_number(now, zone), now, wanted)
+        return made(connection, zone, day_number(now, zone), now, wanted, Days(tools.workdays, tools.catalogue))
 
 
 @dataclass(frozen=True, slots=True)

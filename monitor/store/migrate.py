@@ -22,7 +22,7 @@ from monitor.store.errors import StoreError
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0008"
+HEAD = "0009"
 """The newest revision, written down so that opening a current database needs no Alembic (0.2 s)."""
 
 LOCK = 0x70726D6F02

@@ -126,3 +126,45 @@ def test_on_time_late_missing_awaited() -> None:
     assert timeliness(101, 100, 500) is Timeliness.LATE
     assert timeliness(None, 100, 101) is Timeliness.MISSING
     assert timeliness(None, 100, 100) is Timeliness.AWAITED
+
+
+def test_working_days_follow_holidays_and_days_worked_instead() -> None:
+    """Monday to Friday also means a Saturday that is worked; single weekdays do not move."""
+    saturday = (date(2026, 2, 28) - EPOCH).days
+    week, mondays = Duty(WORKDAYS, 0, 600, "office", True), Duty(0b1, 0, 600, "office", True)
+    assert week.expects(TODAY)
+    assert not week.expects(TODAY, works=False)
+    assert week.expects(saturday, works=True)
+    assert not week.expects(saturday, works=False)
+    assert mondays.expects(TODAY)
+    assert not mondays.expects(saturday, works=True)
+    assert Duty(EVERY_DAY, 0, 600, "learned").expects(saturday, works=False)
+
+
+def test_in_an_emergency_no_day_is_left_out() -> None:
+    saturday = (date(2026, 2, 28) - EPOCH).days
+    assert Duty(WORKDAYS, 0, 600, "office", True).expects(saturday, works=False, emergency=True)
+
+
+def test_an_emergency_report_cannot_be_exempted() -> None:
+    for wrong in ({"working_days": True}, {"none": True}, {"weekdays": ("mon",)}, {"every": 7}):
+        with pytest.raises(ValueError, match="due on every day"):
+            DutyOptions.model_validate({"emergency": True} | wrong)
+
+
+def test_the_rules_of_the_office_win_and_an_emergency_wins_over_all() -> None:
+    configured = EntryOptions(duty=(DutyOptions(item="粳米", point="东市场", due="09:00", weekdays=("mon",)),))
+    one = known([TODAY - 1])
+    general, same = DutyOptions(due="08:00", working_days=True), DutyOptions(item="粳米", point="东市场", every=7)
+    urgent = DutyOptions(emergency=True, due="07:00")
+
+    def found(*office: DutyOptions, day: int = TODAY) -> Duty | None:
+        return duty_of(one, day, configured, (), catalogue(), office)
+
+    assert found() == Duty(0b1, 0, 540, "configured")
+    assert found(general) == Duty(0b1, 0, 540, "configured"), "the more particular rule counts"
+    assert found(same) == Duty(0, 7, 600, "office")
+    assert found(same, urgent) == Duty(EVERY_DAY, 0, 420, "office")
+    ended = urgent.model_copy(update={"valid_to": date(2026, 3, 1)})
+    assert found(same, ended) == Duty(0, 7, 600, "office")
+    assert found(same, ended, day=TODAY - 1) == Duty(EVERY_DAY, 0, 420, "office")

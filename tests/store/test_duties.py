@@ -5,16 +5,20 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from collectors.base import Expectation
 from collectors.push import PushOptions
-from monitor.entry.duties import Timeliness, day_number
+from monitor.entry.duties import EPOCH, Timeliness, day_number
 from monitor.entry.options import DutyOptions, EntryOptions
 from monitor.schema import series
 from monitor.schema_entry import report_day
-from monitor.store import duties, observations
+from monitor.store import duties, duty_rules, observations, records
 from monitor.store.database import Database
+from monitor.store.duty_rules import Rule
 from thresholds.catalogue import Catalogue, load_catalogue
 from thresholds.model import Observation, ObservationBatch, SeriesKey
+from thresholds.records import Record
 
 ZONE = ZoneInfo("Asia/Shanghai")
 MONDAY = datetime(2026, 3, 2, tzinfo=ZONE)
@@ -173,3 +177,103 @@ def test_of_several_values_on_a_day_the_first_to_come_counts(db: Database) -> No
         observations.add(db, ObservationBatch.of(row), source="推送", name="表", now=at + timedelta(minutes=5))
     refresh(db, 16)
     assert today(db, 16) == {"东市场": (1, 0, 0, 0)}
+
+
+# --- working days, and the office's rules ---------------------------------------------------------------------------
+
+FESTIVAL = datetime(2026, 2, 16, tzinfo=ZONE)
+"""A Monday of the Spring Festival; the Saturday before is worked."""
+
+
+def daily(db: Database, now: datetime, rules: tuple[DutyOptions, ...]) -> list[tuple[str, int]]:
+    """The expected reports of the week before `now` and of its day, by date."""
+    at = now.astimezone(UTC)
+    duties.refresh(db, ZONE, EntryOptions(duty=rules), (), catalogue(), at)
+    days = duties.history(db, day_number(at, ZONE) - 4, day_number(at, ZONE) - 1).get("东市场", [])
+    today = duties.today(db, ZONE, at, reports=False)
+    past = [(str(EPOCH + timedelta(days=d.day)), d.expected) for d in days]
+    return [*past, *[(str(EPOCH + timedelta(days=p.day)), p.expected) for p in today]]
+
+
+def test_days_off_are_not_due_and_days_worked_instead_are(db: Database) -> None:
+    report(db, "东市场", ["粳米", "猪肉"], 40, 9)
+    working = (DutyOptions(working_days=True),)
+    expected = [("2026-02-12", 2), ("2026-02-13", 2), ("2026-02-14", 2)]  # the last one a Saturday
+    assert daily(db, FESTIVAL, working) == expected
+    single, counted = (duties.today(db, ZONE, FESTIVAL.astimezone(UTC), reports=r) for r in (True, False))
+    assert single == counted == []
+    every_day = (DutyOptions(weekdays=("mon", "tue", "wed", "thu", "fri", "sat", "sun")),)
+    assert daily(db, FESTIVAL, every_day)[-1] == ("2026-02-16", 2)
+
+
+def test_a_decision_in_force_lifts_the_exemption_for_what_it_covers(db: Database) -> None:
+    """P16, P17: while emergency measures on grain run, the grain is due on the holiday as well."""
+    report(db, "东市场", ["粳米", "猪肉"], 40, 9)
+    start = int((FESTIVAL - timedelta(days=1)).timestamp())
+    measures = Record("", "decision", "紧急", "国务院", "国发〔2026〕1号", start, None, classes=("粮",))
+    made = records.add(db, measures, "", "user:a", FESTIVAL.astimezone(UTC))
+    working = (DutyOptions(working_days=True),)
+    assert daily(db, FESTIVAL, working)[-2:] == [("2026-02-15", 1), ("2026-02-16", 1)]
+    (one,) = duties.today(db, ZONE, FESTIVAL.astimezone(UTC))
+    assert [r.key.item for r in one.reports] == ["粳米"]
+    records.lift(db, made.record.id, FESTIVAL, "", "user:a", FESTIVAL.astimezone(UTC))
+    assert daily(db, FESTIVAL, working)[-1] == ("2026-02-15", 1)
+
+
+def test_what_is_due_every_so_many_working_days_is_not_overdue_on_a_day_off(db: Database) -> None:
+    report(db, "东市场", ["粳米"], 20, 9)
+    rules = (DutyOptions(every=3, working_days=True),)
+    assert daily(db, FESTIVAL, rules)[-1] == ("2026-02-14", 1)
+
+
+def test_a_rule_of_the_office_holds_from_its_day_on_and_its_past_stays(db: Database) -> None:
+    report(db, "东市场", ["粳米", "猪肉"], 40, 9)
+    day = day_number(FESTIVAL, ZONE)
+    now = FESTIVAL.astimezone(UTC)
+    made = duty_rules.add(db, Rule(point="东市场", items=("粳米",), emergency=True, since=day - 3), "", "user:a", now)
+    assert made.area == "东区"
+    nothing = (DutyOptions(none=True),)
+    assert daily(db, FESTIVAL, nothing) == [(f"2026-02-{d}", 1) for d in (13, 14, 15, 16)]
+    both = Rule(point="东市场", emergency=True, since=day)
+    changed = duty_rules.change(db, made.id, 1, both, "加报猪肉", "user:b", now)
+    assert daily(db, FESTIVAL, nothing) == [
+        ("2026-02-13", 1),
+        ("2026-02-14", 1),
+        ("2026-02-15", 1),
+        ("2026-02-16", 2),
+    ]
+    duty_rules.end(db, made.id, changed.revision, day, "", "user:a", now)
+    assert daily(db, FESTIVAL, nothing)[-1] == ("2026-02-15", 1)
+    told = [(r.revision, r.actor, r.ended, r.note) for r in duty_rules.history(db, made.id)]
+    assert told == [(1, "user:a", False, ""), (2, "user:b", False, "加报猪肉"), (3, "user:a", True, "")]
+
+
+def test_two_who_change_one_rule_do_not_overwrite_each_other(db: Database) -> None:
+    now = FESTIVAL.astimezone(UTC)
+    made = duty_rules.add(db, Rule(point="东市场", working_days=True), "", "user:a", now)
+    duty_rules.change(db, made.id, 1, Rule(point="东市场", due=480, working_days=True), "", "user:b", now)
+    with pytest.raises(duty_rules.Changed):
+        duty_rules.end(db, made.id, 1, 20_000, "", "user:a", now)
+    with pytest.raises(duty_rules.RuleNotFound):
+        duty_rules.end(db, "none", 1, 20_000, "", "user:a", now)
+    (one,) = duty_rules.list_rules(db)
+    assert (one.revision, one.rule.due) == (2, 480)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        (Rule(emergency=True, working_days=True), "emergency"),
+        (Rule(weekdays=1, every=3), "every"),
+        (Rule(none=True, working_days=True), "none"),
+        (Rule(since=5, until=4), "until"),
+        (Rule(items=("粳米",), item_class="粮"), "item_class"),
+        (Rule(item_class="没有"), "item_class"),
+        (Rule(point="市\x00场"), "point"),
+    ],
+)
+def test_a_faulty_rule_is_not_stored(db: Database, wrong: Rule, field: str) -> None:
+    with pytest.raises(duty_rules.RuleError) as raised:
+        duty_rules.add(db, wrong, "", "user:a", FESTIVAL.astimezone(UTC), {"粮"})
+    assert field in raised.value.faults
+    assert duty_rules.list_rules(db) == []

@@ -135,7 +135,7 @@ def form_page(
     today = local_today(now, ctx.zone)
     lines = lines_of(ctx, about)
     here = of_part(lines, about.part)
-    state = next(iter(duties.today(ctx.db, ctx.zone, now, points={about.point})), None)
+    state = next(iter(duties.today(ctx.db, ctx.zone, now, points={about.point}, by=ctx.entry())), None)
     missing = [r for r in state.reports if r.state in (Timeliness.MISSING, Timeliness.AWAITED)] if state else []
     due = {r.series_id for r in missing} if about.day == today else set()
     rows = [row_of(ctx, one, fields.get(str(one.id)), one.id in due) for one in here]

@@ -50,7 +50,7 @@ def worked_out(ctx: WebContext) -> datetime | None:
     if found is not None:
         return found
     tools = ctx.entry()
-    duties.refresh(ctx.db, ctx.zone, tools.options, tools.sources, tools.catalogue, ctx.now())
+    duties.refresh(ctx.db, ctx.zone, tools.options, tools.sources, tools.catalogue, ctx.now(), tools.workdays)
     return duties.worked_out(ctx.db)
 
 

@@ -73,7 +73,7 @@ def show(
     here = reach.where(series.c.area, series.c.point)
     if point:
         point = storable(point[:500])
-        found = duties.today(ctx.db, ctx.zone, now, points={point}, where=here)
+        found = duties.today(ctx.db, ctx.zone, now, points={point}, where=here, by=ctx.entry())
         return one_point(request, ctx, who, {p.point: p for p in found}, point)
     today = {p.point: p for p in counted_today(request, ctx, reach)}
     viewed(request, who, "reports-due:*")
@@ -130,7 +130,7 @@ class Counted:
             known = self._found.get(reach)
         if known is None:
             here = reach.where(series.c.area, series.c.point)
-            known = duties.today(ctx.db, ctx.zone, now, where=here, reports=False)
+            known = duties.today(ctx.db, ctx.zone, now, where=here, reports=False, by=ctx.entry())
             with self._lock:
                 if self._state == state:
                     self._found[reach] = known

@@ -128,7 +128,7 @@ def look(ctx: WebContext, now: datetime) -> City:
         cells=cells_of(places, sorted_by, newest),
         graded=graded,
         movers=tuple(movers_of(newest, sorted_by, now)),
-        points=tuple(duties.today(ctx.db, ctx.zone, now, reports=False)),
+        points=tuple(duties.today(ctx.db, ctx.zone, now, reports=False, by=ctx.entry())),
         areas=tuple(sorted(names)),
     )
 
