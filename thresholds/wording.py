@@ -17,7 +17,7 @@ BELOW = {">": "低于", ">=": "达到或低于"}
 EFFECTS = {"report": "须报告", "watch": "关注", "candidate": "建议研判"}
 DOUBTS = {
     Doubt.NONPOSITIVE: "该指标不可能为零或负值",
-    Doubt.FACTOR: "与此前水平相差约10的整数次幂倍，疑为小数点或单位错误",
+    Doubt.FACTOR: "与此前水平约差10倍、100倍或更多，疑为小数点或单位错误",
     Doubt.JIN: "与此前水平恰差一倍，疑为500克与公斤混用",
     Doubt.CONFLICT: "同一监测点同一日期报送了互相矛盾的两个数值",
     Doubt.DAN: "与此前水平相差约50倍（或20倍），疑为公斤、50公斤与吨混用",
@@ -30,13 +30,14 @@ DOUBTS = {
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a sentence names."""
+    """What a sentence names. `strongest`: where the value was measured, if not in all of `area`."""
 
     item: str
     spec: str
     unit: str
     area: str
     points: tuple[str, ...]
+    strongest: str = ""
 
     @property
     def subject(self) -> str:
@@ -44,6 +45,11 @@ class Shown:
         area = self.area
         where = f"{area}{self.points[0]}" if len(self.points) == 1 else f"{area}{len(self.points)}个监测点"
         return f"{self.item}{spec}在{where}"
+
+    @property
+    def measured(self) -> str:
+        """The subject of a sentence on a value."""
+        return f"{self.subject}出现异常，其中{self.strongest}最突出，" if self.strongest else self.subject
 
 
 def number(x: float) -> str:
@@ -95,7 +101,7 @@ def move_reason(shown: Shown, direction: Direction, seen: Seen, law: str) -> str
     unit = shown.unit
     if not math.isfinite(seen.score):
         return f"{shown.subject}符合监测规则。{law}"
-    text = f"{shown.subject}为{number(seen.value)}{unit}"
+    text = f"{shown.measured}为{number(seen.value)}{unit}"
     word = UP_DOWN[direction]
     compared = COMPARED[seen.comparison]
     if seen.clause:

@@ -239,7 +239,8 @@ class Writer:
         area = self.city if episode.area == CITY else self.area_names[episode.area]
         plan = self.policy.plan_of(one.view.classified[lead.series].domain)
         ended = episode.end < NEVER
-        shown = Shown(key.item, key.spec, key.unit, area, episode.points)
+        strongest = self.strongest(lead, episode)
+        shown = Shown(key.item, key.spec, key.unit, area, episode.points, strongest)
         return Flag(
             id=flag_id(Kind.MOVE, plan, key.item, area, one.direction, lead.time, ""),
             kind=Kind.MOVE,
@@ -265,6 +266,12 @@ class Writer:
             findings=tuple(findings),
             points=episode.points,
         )
+
+    def strongest(self, lead: Hit, episode: Episode) -> str:
+        """Where the value of a flag on several areas was measured: the area, or the point, that leads."""
+        panel = self.found[lead.source].view.panel
+        area, point = panel.areas[lead.series], panel.keys[lead.series].point
+        return f"{area}{point}" if episode.area == CITY and area != self.city else ""
 
     def law(self, source: int, why: int) -> str:
         """The sentence on the rule behind a flag, made once."""

@@ -64,6 +64,20 @@ def test_several_points_are_counted() -> None:
     assert (flag.point, flag.points) == ("", ("城南市场", "点2"))
 
 
+def test_a_flag_on_several_areas_says_in_which_of_them_its_value_was_measured() -> None:
+    """The value is the mean of the area that leads, not that of the city."""
+    rows = (
+        quotes([3.0, 3.3])
+        + quotes([3.0, 3.9], point="点2", area="乙区")
+        + quotes([3.0, 3.4], point="点3", area="丙区")
+    )
+    (flag,) = moves(rows, rule({"kind": "change", "over": "previous", "percent": 5}))
+    assert (flag.area, flag.value) == ("全市", 3.9)
+    assert flag.reason.startswith(
+        "大米在全市3个监测点出现异常，其中乙区点2最突出，为3.9元/500克，较上期的3元/500克上涨30%"
+    )
+
+
 def test_a_score_says_what_would_have_been_usual() -> None:
     """How many steps it rests on, what was to be expected, how far off, the bound."""
     (flag,) = moves(quotes([*STEADY, 3.3]), rule({"kind": "score", "value": 7, "window": 60}))
@@ -88,7 +102,7 @@ def test_a_rule_without_numbers_still_says_which_rule() -> None:
     ("values", "unit", "part"),
     [
         ([*STEADY, 0.0], "元/500克", "报送0元/500克，此前水平约3元/500克：该指标不可能为零或负值。"),
-        ([*STEADY, 30.0], "元/500克", "报送30元/500克，此前水平约3元/500克：与此前水平相差约10的整数次幂倍"),
+        ([*STEADY, 30.0], "元/500克", "报送30元/500克，此前水平约3元/500克：与此前水平约差10倍、100倍或更多"),
         ([*STEADY, 6.0], "元/公斤", "与此前水平恰差一倍，疑为500克与公斤混用。"),
         ([-1.0], "元/500克", "大米在甲区城南市场报送-1元/500克：该指标不可能为零或负值。"),
     ],

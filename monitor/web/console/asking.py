@@ -46,7 +46,8 @@ def question_text(flag: Flag, shown: Picture | None, zone: ZoneInfo) -> str:  # 
         return f"{flag.item or '各品种'}自{day}起没有收到报送，请尽快补报；如停售、歇业，请说明。"
     unit = shown.curves.unit if shown else ""
     value = number(flag.value)
-    price = f"{value}{unit}" if value != "—" else ""
+    own = len(flag.points) == 1 or bool(flag.point)  # else it is a mean, which no point has reported
+    price = f"{value}{unit}" if own and value != "—" and flag.last_hit == flag.first_flagged else ""
     return f"请核实{flag.item}{day}的价格{price}是否属实：如有误请更正；如属实请说明变动原因。"
 
 
