@@ -29,6 +29,7 @@ PYTHON = ROOT / "monitor" / "web" / "console"
 OPEN_PAGE = ROOT / "monitor" / "web" / "page.py"
 TEMPLATES = ROOT / "monitor" / "web" / "templates" / "console"
 KEYWORDS = {"_": None, "ngettext": (1, 2)}
+TAGS = "monitor.web.console.template_parts.Cells"
 KEPT_HEADERS = ("Project-Id-Version", "Plural-Forms", "MIME-Version", "Content-")
 
 
@@ -66,7 +67,7 @@ def extracted() -> Catalog:
     """All texts of the console as they are in its files now."""
     found = new_catalogue(SOURCE_LANGUAGE)
     for path, method in sources():
-        options = {"newstyle_gettext": "true", "trimmed": "true", "silent": "false"}
+        options = {"extensions": TAGS, "trimmed": "true", "silent": "false"}
         with path.open("rb") as file:
             for _line, message, comments, context in extract(method, file, KEYWORDS, ["i18n:"], options):
                 place = (path.relative_to(ROOT).as_posix(), 1)

@@ -90,7 +90,7 @@ def test_scripts_hold_no_texts_but_take_them_from_the_page() -> None:
 
 
 def test_the_search_finds_planted_texts() -> None:
-    planted = """<h1>{{ _("标题") }}</h1><p>裸字</p><i title="{{ "属性" }}">{% trans %}好{% endtrans %}: No</i>
+    planted = """<h1>{{ _("标题") }}</h1><p>裸字</p><i title="{{ "属性" }}">{{ _("好") }}: No</i>
         {{ _("甲") if x else "乙" }}：{{ a }}<img alt="Map">{{ m.field("a", "丙") }}<kbd>Esc</kbd>"""
     assert sorted(unmarked_in_template(planted)) == sorted(["裸字", "属性", "乙", "丙", "…: No", "…：…", "Map"])
     assert list(unmarked_in_template('{% if kind == "异常" %}{% endif %}')) == []
@@ -105,7 +105,7 @@ def test_the_search_finds_planted_texts() -> None:
 
 def unmarked_in_template(source: str) -> Iterator[str]:
     """Chinese strings in expressions and words in the markup that no catalogue knows."""
-    tree = Environment(extensions=["jinja2.ext.i18n"]).parse(source)
+    tree = Environment(extensions=[messages.TAGS]).parse(source)
     marked = {id(one) for compared in tree.find_all(nodes.Compare) for one in compared.find_all(nodes.Const)}
     marked |= {
         id(constant)

@@ -11,7 +11,6 @@ hold the same thing; `make messages` brings them up to date with the code.
 from __future__ import annotations
 
 import gettext as stdlib
-from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
@@ -104,14 +103,6 @@ def translations(language: str) -> stdlib.GNUTranslations:
     write_mo(compiled, catalogue)
     compiled.seek(0)
     return stdlib.GNUTranslations(compiled)
-
-
-def template_callables() -> tuple[Callable[[str], str], Callable[[str, str, int], str]]:
-    """What Jinja's i18n extension calls; it puts the values in, escaped."""
-    return (
-        lambda message: translations(language()).gettext(message),
-        lambda singular, plural, num: translations(language()).ngettext(singular, plural, num),
-    )
 
 
 def preferred(accept: str, default: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
@@ -19,6 +19,7 @@ from starlette.routing import Match
 from monitor.rights import Action
 from monitor.web.console import assets, i18n
 from monitor.web.console.i18n import Text, _
+from monitor.web.console.template_parts import Cells, said, said_of, zh
 
 if TYPE_CHECKING:
     from monitor.rights import Visitor
@@ -142,19 +143,21 @@ def environment(zone: ZoneInfo) -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        extensions=["jinja2.ext.i18n"],
+        extensions=[Cells],
     )
-    gettext, ngettext = i18n.template_callables()
-    made.install_gettext_callables(gettext, ngettext, newstyle=True)  # type: ignore[attr-defined]
+    made.globals.update(_=said, ngettext=said_of, zh=zh)
     made.filters["local"] = lambda at: local_time(at, zone)
     made.filters["day"] = lambda at: local_time(at, zone, "%Y-%m-%d")
     made.filters["clock"] = lambda at: local_time(at, zone, "%H:%M")
     made.globals.update(script=script, style=style, csrf=csrf, word=i18n.word)
     made.globals.update(language=i18n.language, languages=i18n.LANGUAGES, tags=i18n.TAGS)
-    made.globals["m"] = made.get_template("console/macros.html").module
+    macros: Any = made.get_template("console/macros.html").module
+    macros.zh = zh
+    made.globals["m"] = macros
     return made
 
 
+@lru_cache(maxsize=10_000)
 def local_time(at: datetime | None, zone: ZoneInfo, form: str = "") -> Markup:
     """A time element: local time to the minute, a bare date at midnight, a dash for none."""
     if at is None:
