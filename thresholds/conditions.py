@@ -128,6 +128,10 @@ class Condition(Settings, ABC):
         """Whether it can say anything of a series; where it cannot, a rule that is made of it is not in force."""
         return True
 
+    def can_hold(self, view: View) -> bool:
+        """False where it cannot be true anywhere in the view: then it need not be asked."""
+        return True
+
     def needs(self) -> frozenset[str]:
         """Folded names of items that must be evaluated together for this condition; empty for all but ratios."""
         return frozenset()
@@ -374,7 +378,7 @@ class Level(Condition):
         if bound is None:
             return None
         value = view.panel.value[at]
-        limit = bound / self.factors(view)[view.panel.series[at]]
+        limit = bound / self.factors(view)[view.panel.series_at(at)]
         return Measured(
             value=value,
             expected=limit,
@@ -408,4 +412,4 @@ class StateSet(Condition):
     by_row = True
 
     def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
-        return view.series_where(lambda c: c.state_set)[view.here(view.panel.series)].astype(np.int8)
+        return view.series_where(lambda c: c.state_set)[view.series()].astype(np.int8)

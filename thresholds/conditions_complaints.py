@@ -44,6 +44,9 @@ class Complaints(Condition):
     def needs_about(self) -> frozenset[str]:
         return frozenset(self.classes)
 
+    def can_hold(self, view: View) -> bool:
+        return bool(view.of_classes(self.classes).any())
+
     def compared(self, view: View, at: IntArray) -> None:
         return None  # what is compared is another series
 

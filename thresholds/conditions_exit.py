@@ -32,6 +32,7 @@ class Calm(Condition):
     """
 
     kind: Literal["calm"] = "calm"
+    by_row = True
     span: Duration
     """so long"""
     readings: int = Field(default=2, ge=1, le=400)
@@ -39,35 +40,28 @@ class Calm(Condition):
 
     def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
         if view.abnormal is None:
-            return np.full(len(view.panel), -1, np.int8)
+            return np.full(view.n_asked, -1, np.int8)
         key = ("calm", self.span, self.readings)
         if key not in view.cache:
             view.cache[key] = self.answer(view)
         return cast(Truth, view.cache[key]).copy()
 
     def answer(self, view: View) -> Truth:
+        from thresholds.kernels.settled import reported  # see thresholds.view: numba is not loaded at start
+
         panel = view.panel
-        begin = panel.time[panel.start[panel.series]]
-        abnormal = cast(IntArray, view.abnormal)
-        since = np.maximum(abnormal, begin)
-        calm = (panel.time - since >= self.span.total_seconds()) & (self.reports(view) >= self.readings)
+        start = panel.start[view.series()]
+        begin, time, abnormal = panel.time[start], view.here(panel.time), cast(IntArray, view.abnormal)
+        at = np.arange(len(panel)) if view.rows is None else view.rows
+        calm = time - np.maximum(abnormal, begin) >= self.span.total_seconds()
+        calm &= reported(panel, view.tested, at, start, abnormal, self.readings)
         never = abnormal < begin  # nothing abnormal so far: a short history says nothing
         return np.where(calm, 1, np.where(never, -1, 0)).astype(np.int8)
-
-    @staticmethod
-    def reports(view: View) -> IntArray:
-        """int64[n]: reports of the series since the newest abnormal observation, this one included."""
-        panel, found = view.panel, np.zeros(len(view.panel), np.int64)
-        abnormal = cast(IntArray, view.abnormal)
-        for a, b in zip(panel.start[:-1].tolist(), panel.start[1:].tolist(), strict=True):
-            counted = np.append(0, np.cumsum(view.tested[a:b]))
-            found[a:b] = counted[1:] - counted[np.searchsorted(panel.time[a:b], abnormal[a:b], "right")]
-        return found
 
     def measure(self, view: View, at: IntArray, direction: Direction) -> Measured | None:
         if view.abnormal is None:
             return None
-        days = (view.panel.time[at] - view.abnormal[at]) / 86_400
+        days = (view.panel.time[at] - view.abnormal[view.place(at)]) / 86_400
         return said(
             view,
             at,
@@ -90,6 +84,7 @@ class Steady(Condition):
     """
 
     kind: Literal["steady"] = "steady"
+    by_row = True
     span: Duration
     """over so long"""
     op: Literal["<", "<="] = "<="
@@ -104,7 +99,7 @@ class Steady(Condition):
         if key not in view.cache:
             from thresholds.kernels.settled import ranges  # see thresholds.view: numba is not loaded at start
 
-            low, high = ranges(view.panel, view.real, view.rebased, seconds)
+            low, high = ranges(view.panel, view.real, view.rebased, seconds, view.rows)
             with np.errstate(divide="ignore", invalid="ignore"):
                 view.cache[key] = np.where((low > 0) & view.measure_is(*RATIOS), high / low - 1, np.nan)
         return cast(FloatArray, view.cache[key])
@@ -115,7 +110,7 @@ class Steady(Condition):
         return np.where(np.isnan(found), -1, inside).astype(np.int8)
 
     def measure(self, view: View, at: IntArray, direction: Direction) -> Measured:
-        found = self.distance(view)[at] * 100
+        found = self.distance(view)[view.place(at)] * 100
         days, word = whole_days(self.span), "低于" if self.op == "<" else "不超过"
         clause = [f"{days}天内最高与最低相差{number(f)}%，{word}{number(self.percent)}%" for f in found]
         return said(view, at, found, self.percent, "%", clause)
@@ -166,6 +161,9 @@ class Receded(Condition):
                 weeks=self.weeks,
             )
         return cast("Settled", view.cache[key])
+
+    def can_hold(self, view: View) -> bool:
+        return has_counts(view)
 
     def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
         if not has_counts(view):

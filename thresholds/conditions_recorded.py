@@ -49,7 +49,7 @@ class Recorded(Condition):
         panel = view.panel
         named = zip(panel.keys, panel.areas, view.classified, strict=True)
         covered = np.array([record.covers(key, area, c) for key, area, c in named], np.bool_)
-        found: BoolArray = covered[view.here(panel.series)] & record.holds(view.here(panel.time))
+        found: BoolArray = covered[view.series()] & record.holds(view.here(panel.time))
         return found
 
     def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:

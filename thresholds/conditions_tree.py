@@ -117,6 +117,9 @@ class All(Condition):
         parts = np.stack([c.truth(view, direction, ease) for c in self.of])
         return np.where((parts == 0).any(axis=0), 0, parts.min(axis=0)).astype(np.int8)
 
+    def can_hold(self, view: View) -> bool:
+        return all(c.can_hold(view) for c in self.of)
+
     def measure(self, view: View, at: IntArray, direction: Direction) -> Measured | None:
         """The numbers of the first part that measures something: where all are true, each is a reason."""
         return next((m for c in self.of if (m := c.measure(view, at, direction)) is not None), None)
@@ -139,6 +142,9 @@ class Any_(Condition):
     def truth(self, view: View, direction: Direction, ease: float = 1.0) -> Truth:
         parts = np.stack([c.truth(view, direction, ease) for c in self.of])
         return np.where((parts == 1).any(axis=0), 1, parts.min(axis=0)).astype(np.int8)
+
+    def can_hold(self, view: View) -> bool:
+        return any(c.can_hold(view) for c in self.of)
 
     def measure(self, view: View, at: IntArray, direction: Direction) -> Measured | None:
         """At each position the numbers of the first part that is true there; they say nothing where none measures."""

@@ -25,7 +25,7 @@ from thresholds.doubts import data_flags
 from thresholds.exits import with_exits
 from thresholds.grading import RuleHits, hits_of
 from thresholds.model import BoolArray, Flag, IntArray, Mark
-from thresholds.panel import SHANGHAI, Panel
+from thresholds.panel import SHANGHAI, Panel, ranges_of
 from thresholds.parts import Part, over_parts, parts, whole
 from thresholds.plan import Pack, Policy, Rule
 from thresholds.quality import Gate, gate
@@ -189,23 +189,21 @@ class Prepared:
         something abnormal before then so many have been reported that it is over for as many as rules ask for."""
         panel = self.wide.panel
         begin, end = self.series_of(self.wide, asked), self.series_of(self.wide, since)
-        between = np.zeros(panel.n_series + 1, np.int64)
-        here = (panel.time >= begin[panel.series]) & (panel.time < end[panel.series])
-        np.add.at(between, panel.series[here], 1)
-        few = (begin < end) & (between[:-1] < ENOUGH)
+        between = panel.first_at(end) - panel.first_at(begin)
+        few = (begin < end) & (between < ENOUGH)
         items = {panel.keys[s].item for s in np.flatnonzero(few).tolist()}
         return np.where(np.array([key.item in items for key in self.points.panel.keys]), BEGINNING, asked)
 
     def later(self, one: RuleHits, since: IntArray) -> list[RuleHits]:
         """The hits at `since` or later; none of none."""
         panel = one.view.panel
-        keep = panel.time[one.at] >= self.series_of(one.view, since)[panel.series[one.at]]
+        keep = panel.time[one.at] >= self.series_of(one.view, since)[panel.series_at(one.at)]
         return [one.only(keep)] if keep.any() else []
 
 
 def rows_since(panel: Panel, since: IntArray) -> IntArray:
     """Positions, rising, of what is at `since` (int64[n_series], seconds) or later."""
-    return np.flatnonzero(panel.time >= since[panel.series])
+    return ranges_of(panel.first_at(since), panel.start[1:])
 
 
 def prepare(panel: Panel, policy: Policy, result: Detection) -> Prepared:
@@ -310,7 +308,7 @@ def in_force(rule: Rule, pack: Pack, view: View, zone: tzinfo) -> BoolArray:
     applies &= view.series_where(rule.when.meant_for)
     if not applies.any():
         return applies[:0]
-    valid: BoolArray = applies[view.here(view.panel.series)]
+    valid: BoolArray = applies[view.series()]
     time = view.here(view.panel.time)
     for begin in (pack.valid_from, rule.valid_from):
         if begin:

@@ -32,7 +32,7 @@ def data_flags(
     """
 
     def asked(at: int) -> bool:
-        return since is None or bool(panel.time[at] >= since[panel.series[at]])
+        return since is None or bool(panel.time[at] >= since[panel.series_of(at)])
 
     told = [suspects_told(panel, gate, a, b) for a, b in runs(panel, gate) if asked(a)]
     told += [stuck_told(panel, gate, int(i)) for i in gate.stuck if asked(i)]
@@ -46,14 +46,14 @@ def runs(panel: Panel, gate: Gate) -> list[tuple[int, int]]:
     suspect = np.flatnonzero(gate.status == Status.SUSPECT)
     if not len(suspect):
         return []
-    begins = np.append(True, (np.diff(suspect) > 1) | (np.diff(panel.series[suspect]) != 0))
+    begins = np.append(True, (np.diff(suspect) > 1) | (np.diff(panel.series_at(suspect)) != 0))
     ends = np.append(begins[1:], True)
     return list(zip(suspect[begins].tolist(), suspect[ends].tolist(), strict=True))
 
 
 def suspects_told(panel: Panel, gate: Gate, first: int, last: int) -> Told:
     """The suspects at positions first..last of one series."""
-    s = int(panel.series[first])
+    s = panel.series_of(first)
     value, level = float(panel.value[first]), float(gate.level[first])
     doubt = Doubt(int(gate.doubt[first]))
     direction = side(value, level)
@@ -79,7 +79,7 @@ def suspects_told(panel: Panel, gate: Gate, first: int, last: int) -> Told:
 
 def beside(panel: Panel, at: int) -> str:
     """The row of the same point and time that holds what the one at `at` was before, and the other way round."""
-    s, time = int(panel.series[at]), panel.time[at]
+    s, time = panel.series_of(at), panel.time[at]
     found = []
     for other, (key, area) in enumerate(zip(panel.keys, panel.areas, strict=True)):
         if other == s or key.point != panel.keys[s].point or area != panel.areas[s]:
@@ -111,7 +111,7 @@ def since_new_level(gate: Gate, begin: int, at: int) -> int:
 
 def stuck_told(panel: Panel, gate: Gate, at: int) -> Told:
     """The price known to be stuck at position `at`."""
-    s = int(panel.series[at])
+    s = panel.series_of(at)
     begin, end = int(panel.start[s]), int(panel.start[s + 1])
     rows = np.arange(begin, end)[gate.accepted[begin:end]]
     value = float(panel.value[at])
@@ -167,7 +167,7 @@ def others_moved(panel: Panel, gate: Gate, s: int, since: int, until: int) -> st
 
 def reverted_told(panel: Panel, gate: Gate, at: int) -> Told:
     """The report at `at` took back the step of the one before."""
-    s = int(panel.series[at])
+    s = panel.series_of(at)
     before, value, after = (float(x) for x in panel.value[at - 2 : at + 1])
     ended = at + 1 < panel.start[s + 1]
     return Told(

@@ -161,7 +161,16 @@ def earlier_years(view: View, at: IntArray) -> list[tuple[Earlier, ...]]:
     days, asked = same_days(panel.day[at])
     found = np.full(days.shape, -1, np.int64)
     scan_earlier(
-        panel.start, panel.series, panel.day, view.real, view.rebased, at, days, asked, TOLERANCE[Lag.YEAR], found
+        panel.start,
+        panel.series_at(at),
+        panel.day,
+        view.real,
+        view.rebased,
+        at,
+        days,
+        asked,
+        TOLERANCE[Lag.YEAR],
+        found,
     )
     row, column = np.nonzero(found >= 0)
     there = found[row, column]
@@ -211,7 +220,7 @@ def scan_earlier(
     """Fill `found` with positions; a new level is compared with nothing before it."""
     for k in range(len(at)):
         first = at[k]
-        while first > start[series[at[k]]] and not rebased[first]:
+        while first > start[series[k]] and not rebased[first]:
             first -= 1
         for c in range(days.shape[1]):
             if not asked[k, c]:

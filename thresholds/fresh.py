@@ -27,7 +27,7 @@ def takes_back(view: View, at: IntArray, base: IntArray | None) -> BoolArray:
 
     code = {Measure.PRICE: RATIO, Measure.COUNT: ROOT, Measure.FUTURES: AREA}
     kinds, codes = view.kinds
-    series = view.panel.series[at]
+    series = view.panel.series_at(at)
     scale = np.array([code.get(one.measure, SIGNED) for one in kinds], np.int8)[codes[series]]
     panel = view.panel
     return rebounds(

@@ -93,7 +93,7 @@ def held_until(view: View, at: IntArray, hold_days: IntArray) -> IntArray:
     """
     until = np.full(len(at), NEVER, np.int64)
     panel = view.panel
-    scan_holds(panel.start, panel.time, panel.series, view.real, at, hold_days * DAY, until)
+    scan_holds(panel.start, panel.time, panel.series_at(at), view.real, at, hold_days * DAY, until)
     return until
 
 
@@ -109,7 +109,7 @@ def scan_holds(
 ) -> None:
     for k in range(len(at)):
         readings = 0
-        for i in range(at[k] + 1, start[series[at[k]] + 1]):
+        for i in range(at[k] + 1, start[series[k] + 1]):
             if real[i]:
                 readings += 1
                 if readings >= LEAST_READINGS and time[i] >= time[at[k]] + hold[k]:
@@ -199,7 +199,9 @@ def numbered(found: Sequence[RuleHits]) -> dict[int, IntArray]:
     numbers: dict[int, IntArray] = {}
     panels = {id(one.view.panel): one.view.panel for one in found}
     for place, (name, panel) in enumerate(panels.items()):
-        hit = np.unique(np.concatenate([one.view.panel.series[one.at] for one in found if one.view.panel is panel]))
+        hit = np.unique(
+            np.concatenate([one.view.panel.series_at(one.at) for one in found if one.view.panel is panel])
+        )
         ordered = [s for _, _, s in sorted((panel.keys[s], panel.areas[s], s) for s in hit.tolist())]
         numbers[name] = np.zeros(panel.n_series, np.int64)
         numbers[name][ordered] = np.arange(len(ordered)) * len(panels) + place
@@ -214,7 +216,7 @@ def collect(found: Sequence[RuleHits], names: Names, policy: Policy) -> Collecte
     for number, one in enumerate(found):
         panel = one.view.panel
         item, area = names.columns(panel)
-        series = panel.series[one.at]
+        series = panel.series_at(one.at)
         number_of_item, time = item[series].astype(np.int64), panel.time[one.at]
         score, times = scores_of(one)
         base = base_ranks(one.rule, score)
@@ -263,7 +265,7 @@ class Behind:
         """int64: the series of each hit in the panel of its rule's view."""
         found = np.empty(len(hits), np.int64)
         for one, where, row in self.by_rule(hits):
-            found[where] = one.view.panel.series[one.at[row]]
+            found[where] = one.view.panel.series_at(one.at[row])
         return found
 
     def members(self, hits: IntArray) -> Members:

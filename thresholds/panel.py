@@ -23,6 +23,8 @@ from thresholds.model import BoolArray, FloatArray, IntArray, SeriesKey
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 DAY = 86_400
 Day = NDArray[np.int32]
+LOOKED_UP = 32
+"""Positions are looked up one by one where they are fewer than one in so many."""
 MOST_QUARTERS = 4_000_000
 """Quarters of an hour, a century of them, up to which times are counted and not sorted."""
 
@@ -58,6 +60,28 @@ class Panel:
     def series(self) -> NDArray[np.int32]:
         """int32[n], the series that each observation belongs to."""
         return np.repeat(np.arange(self.n_series, dtype=np.int32), np.diff(self.start))
+
+    def series_at(self, at: IntArray) -> NDArray[np.int32]:
+        """int32[k], the series of the observations at positions `at`: looked up where the whole column was not asked
+        for, which takes longer to make than a few positions to find."""
+        if "series" in self.__dict__ or LOOKED_UP * len(at) > len(self):
+            return self.series[at]
+        return (np.searchsorted(self.start, at, "right") - 1).astype(np.int32)
+
+    def series_of(self, at: int) -> int:
+        """The series of the observation at a position."""
+        return int(np.searchsorted(self.start, at, "right")) - 1
+
+    def first_at(self, since: IntArray) -> IntArray:
+        """int64[n_series]: position of the first observation of each series at `since` (int64[n_series], seconds) or
+        later; where the next series begins for none."""
+        low, high = self.start[:-1].copy(), self.start[1:].copy()
+        while (left := low < high).any():  # all series halve their interval at once
+            middle = (low + high) // 2
+            before = left & (self.time[np.minimum(middle, len(self) - 1)] < since)
+            low = np.where(before, middle + 1, low)
+            high = np.where(left & ~before, middle, high)
+        return low
 
     @cached_property
     def group(self) -> NDArray[np.int32]:
@@ -103,6 +127,14 @@ class Panel:
                 series, at, value, marks = series[last], at[last], value[last], marks[last]
         start = np.searchsorted(series, np.arange(len(keys) + 1)).astype(np.int64)
         return cls(keys, areas, start, at, civil_days(at, zone), value, marks)
+
+
+def ranges_of(first: IntArray, end: IntArray) -> IntArray:
+    """int64: the positions first[k]..end[k] - 1 of all k, one range after the other."""
+    lengths = end - first
+    begins = np.cumsum(lengths) - lengths
+    found: IntArray = np.arange(lengths.sum()) + np.repeat(first - begins, lengths)
+    return found
 
 
 def is_sorted(series: IntArray, at: IntArray) -> bool:

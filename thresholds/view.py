@@ -58,8 +58,9 @@ class View:
                 say nothing of what is usual, but may be compared with
     n_points    int32[n], how many points stand behind a value
     rebased     bool[n], where a new level begins: nothing from there on is compared with anything before
-    abnormal    int64[n], seconds: the newest observation up to each, of its item and area, that some rule found
-                abnormal (far in the past: none); given for rules about the end of flags only (thresholds.exits)
+    abnormal    int64, seconds, for each row that is asked about: the newest observation up to it, of its item and
+                area, that some rule found abnormal (far in the past: none); given for rules about the end of flags
+                only (thresholds.exits)
     records     what people recorded, decisions and observations
     order       observations by group and day, kept as long as the view
     rows        int64, rising: the positions that are asked about, None for all. Columns that methods of the view and
@@ -79,9 +80,22 @@ class View:
     order: dict[str, Cells] = field(default_factory=dict)
     rows: IntArray | None = None
 
+    @property
+    def n_asked(self) -> int:
+        """How many rows are asked about."""
+        return len(self.panel) if self.rows is None else len(self.rows)
+
     def here(self, column: NDArray[T]) -> NDArray[T]:
         """Of a column of the panel the rows that are asked about."""
         return column if self.rows is None else column[self.rows]
+
+    def series(self) -> NDArray[np.int32]:
+        """int32: the series of each row that is asked about."""
+        if self.rows is None:
+            return self.panel.series
+        if "series" not in self.cache:
+            self.cache["series"] = self.panel.series_at(self.rows)
+        return cast("NDArray[np.int32]", self.cache["series"])
 
     def place(self, at: IntArray) -> IntArray:
         """Where positions, all of them asked about, stand in the columns that are given."""
@@ -125,12 +139,12 @@ class View:
         """bool[n]: observations of series measured in one of these ways."""
         key = ("measure", measures)
         if key not in self.cache:
-            self.cache[key] = self.series_where(lambda c: c.measure in measures)[self.here(self.panel.series)]
+            self.cache[key] = self.series_where(lambda c: c.measure in measures)[self.series()]
         return cast(BoolArray, self.cache[key])
 
     def measured_at(self, measure: Measure, at: IntArray) -> BoolArray:
         """bool[k]: which of the positions `at` are of series measured so."""
-        return self.series_where(lambda c: c.measure is measure)[self.panel.series[at]]
+        return self.series_where(lambda c: c.measure is measure)[self.panel.series_at(at)]
 
     def of_classes(self, classes: Sequence[str], without: Sequence[str] = ()) -> BoolArray:
         """bool[n_series]: series whose class, or a parent of it, is named (all if none is), and none of `without`."""
@@ -214,7 +228,7 @@ class View:
         from thresholds.kernels.lag import counted_back, counted_back_at
 
         if self.rows is not None:
-            start = self.panel.start[self.panel.series[self.rows]]
+            start = self.panel.start[self.series()]
             return counted_back_at(start, allowed, self.rebased, readings, self.rows)
         return counted_back(self.panel.start, allowed, self.rebased, readings)
 

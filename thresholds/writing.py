@@ -145,7 +145,11 @@ class Writer:
         value = np.empty(len(hits))
         for one, where, row in self.behind.by_rule(hits):
             panel, at = one.view.panel, one.at[row]
-            series[where], value[where], start[where] = panel.series[at], panel.value[at], panel.time[one.since[row]]
+            series[where], value[where], start[where] = (
+                panel.series_at(at),
+                panel.value[at],
+                panel.time[one.since[row]],
+            )
         source = self.collected.source[hits]
         push = np.array([-1.0 if one.direction is Direction.DOWN else 1.0 for one in self.found])[source]
         did = contributions(self.behind.points.panel, members, push)
@@ -202,7 +206,7 @@ class Writer:
             kinds, codes = one.view.kinds
             own = [self.policy.plan_of(c.domain) for c in kinds]
             numbers = np.array([plans.index(p) if p else len(plans) for p in own], np.int32)
-            plan[where] = numbers[codes[one.view.panel.series[at]]]
+            plan[where] = numbers[codes[one.view.panel.series_at(at)]]
         return proposed(hits, self.result, self.collected.base, statistical, festival, [*plans, None], plan)
 
     def peaks(self) -> NDArray[np.float64]:
@@ -218,7 +222,7 @@ class Writer:
                 if id(panel) not in codes:
                     kinds = [number.setdefault((k.spec, k.unit, k.channel), len(number)) for k in panel.keys]
                     codes[id(panel)] = np.array(kinds, np.int64)
-                into[where] = codes[id(panel)][panel.series[one.at[row]]]
+                into[where] = codes[id(panel)][panel.series_at(one.at[row])]
                 if values is not None:
                     values[where] = panel.value[one.at[row]]
         member = self.result.member[inside]

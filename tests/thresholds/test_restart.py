@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -152,6 +153,30 @@ def test_scores_of_interest_are_the_same_asked_for_some_rows(whole: View, over: 
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
     calm = asked(whole, rows[:3])
     assert (calm.scores(60, 12, over, 0.0, 1e6).score == 0).all()
+
+
+@pytest.mark.parametrize("readings", [1, 2, 9])
+def test_what_is_over_is_the_same_asked_for_some_rows(whole: View, readings: int) -> None:
+    """Calm and steady, answers and words, with abnormal readings of the series now and then."""
+    rng, n = np.random.default_rng(readings), len(whole.panel)
+    rows = np.flatnonzero(rng.random(n) < 0.3)
+    known = np.where(rng.random(n) < 0.05, whole.panel.time, -(2**62))
+    known[: int(whole.panel.start[1])] = -(2**62)  # of the first series nothing is abnormal
+    cuts = whole.panel.start.tolist()
+    abnormal = np.concatenate([np.maximum.accumulate(known[a:b]) for a, b in pairwise(cuts)])
+    every = replace(whole, abnormal=abnormal, tested=rng.random(n) < 0.8, cache=type(whole.cache)())
+    some = replace(asked(every, rows), abnormal=abnormal[rows])
+    calm = condition(kind="calm", span="6d", readings=readings)
+    steady = condition(kind="steady", span="6d", percent=12)
+    for one in (calm, steady, condition(all=[calm, {"not": steady}])):
+        answers = one.truth(every, Direction.UP)
+        assert {*answers.tolist()} >= {0, 1}
+        assert one.truth(some, Direction.UP).tolist() == answers[rows].tolist()
+        at_rows = rows[answers[rows] == 1]
+        found, same = (one.measure(v, at_rows, Direction.UP) for v in (some, every))
+        assert found is not None
+        assert same is not None
+        np.testing.assert_array_equal(found.clause, same.clause)
 
 
 def test_conditions_that_look_at_other_rows_are_asked_everywhere() -> None:

@@ -29,9 +29,9 @@ def swapped(panel: Panel, at: IntArray) -> tuple[IntArray, IntArray]:
     nothing = np.empty(0, np.int64)
     if len(at) < 2:
         return nothing, nothing
-    series, inverse = np.unique(panel.series[at], return_inverse=True)
+    series, inverse = np.unique(panel.series_at(at), return_inverse=True)
     place = codes_of([(panel.areas[s], panel.keys[s].point) for s in series.tolist()])[inverse]
-    order = np.lexsort((panel.series[at], panel.time[at], place))
+    order = np.lexsort((panel.series_at(at), panel.time[at], place))
     at = at[order]
     same = (np.diff(place[order]) == 0) & (np.diff(panel.time[at]) == 0)
     one, other = exchanged(panel.value[at], panel.value[at - 1], same)

@@ -52,7 +52,7 @@ def base_at(
 ) -> IntArray:
     """int64[k]: what `lag_positions` and `cut_off` say of the positions `at`, found for these alone."""
     found = np.empty(len(at), np.int64)
-    start = panel.start[panel.series[at]]
+    start = panel.start[panel.series_at(at)]
     if lag is Lag.PREVIOUS:
         target = panel.day[at]
         limit = np.int64(10**9 if tolerance is None else tolerance)

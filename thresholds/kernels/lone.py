@@ -70,12 +70,12 @@ def company(panel: Panel, at: IntArray) -> NDArray[np.int16]:
 
 def others(panel: Panel, moved: IntArray, up: BoolArray) -> IntArray:
     """For each of the positions `moved`: how many other points of its group are among them, that day until then."""
-    cell = panel.group[panel.series[moved]].astype(np.int64) << 33
+    cell = panel.group[panel.series_at(moved)].astype(np.int64) << 33
     cell += (panel.day[moved].astype(np.int64) + 2**30) << 1
     cell += up
     _, code = np.unique(cell, return_inverse=True)
     once = np.zeros(len(moved), np.int64)  # a point counts once a day
-    once[np.unique(code * panel.n_series + panel.series[moved], return_index=True)[1]] = 1
+    once[np.unique(code * panel.n_series + panel.series_at(moved), return_index=True)[1]] = 1
     return np.minimum(so_far(code, panel.time[moved], once)[0] - 1, 32_000)
 
 
@@ -89,10 +89,10 @@ def lone(panel: Panel, at: IntArray) -> IntArray:
     too long to wait for the next one.
     """
     size = np.bincount(panel.group, minlength=1)
-    at = at[size[panel.group[panel.series[at]]] >= LEAST_POINTS]
+    at = at[size[panel.group[panel.series_at(at)]] >= LEAST_POINTS]
     if not len(at):
         return at
-    group = panel.group[panel.series[at]]
+    group = panel.group[panel.series_at(at)]
     order = np.lexsort((panel.time[at], group))
     at, group = at[order], group[order]
     time = panel.time[at]

@@ -26,17 +26,22 @@ LEAST_COUNTS = 4
 SLACK = 1e-9
 
 
-def ranges(panel: Panel, real: BoolArray, rebased: BoolArray, seconds: int) -> tuple[FloatArray, FloatArray]:
-    """float64[n] twice: lowest and highest real value from `seconds` before each observation until it.
+def ranges(
+    panel: Panel, real: BoolArray, rebased: BoolArray, seconds: int, at: IntArray | None = None
+) -> tuple[FloatArray, FloatArray]:
+    """float64[n] twice: lowest and highest real value from `seconds` before each observation until it; or before each
+    of the positions `at`.
 
     The value that stood at the beginning counts; NaN where there is none (the history, or the level of the series,
     begins later), and where the observation itself is not real.
     """
-    low, high = np.full(len(panel), nan), np.full(len(panel), nan)
-    over_series(
-        panel.start,
-        lambda a, b: scan_ranges(panel.start, panel.time, panel.value, real, rebased, seconds, low, high, a, b),
-    )
+    n = len(panel) if at is None else len(at)
+    low, high = np.full(n, nan), np.full(n, nan)
+    columns = panel.time, panel.value, real, rebased, seconds, low, high
+    if at is None:
+        over_series(panel.start, lambda a, b: scan_ranges(panel.start, *columns, a, b))
+    else:
+        scan_ranges_at(panel.start[panel.series_at(at)], at, *columns)
     return low, high
 
 
@@ -55,16 +60,68 @@ def scan_ranges(
 ) -> None:
     for s in range(first, last):
         for i in range(start[s], start[s + 1]):
-            if not real[i]:
-                continue
-            least = most = value[i]
-            j = i
-            while time[j] > time[i] - seconds and j > start[s] and not rebased[j]:
-                j -= 1
-                if real[j]:
-                    least, most = min(least, value[j]), max(most, value[j])
-            if real[j] and time[j] <= time[i] - seconds:
-                low[i], high[i] = least, most
+            low[i], high[i] = range_at(start[s], i, time, value, real, rebased, seconds)
+
+
+@compiled
+def scan_ranges_at(
+    begin: IntArray,
+    at: IntArray,
+    time: IntArray,
+    value: FloatArray,
+    real: BoolArray,
+    rebased: BoolArray,
+    seconds: int,
+    low: FloatArray,
+    high: FloatArray,
+) -> None:
+    for k in range(len(at)):
+        low[k], high[k] = range_at(begin[k], at[k], time, value, real, rebased, seconds)
+
+
+@compiled
+def range_at(
+    begin: int, i: int, time: IntArray, value: FloatArray, real: BoolArray, rebased: BoolArray, seconds: int
+) -> tuple[float, float]:
+    """Lowest and highest until position `i` of a series that begins at `begin`."""
+    if not real[i]:
+        return nan, nan
+    least = most = value[i]
+    j = i
+    while time[j] > time[i] - seconds and j > begin and not rebased[j]:
+        j -= 1
+        if real[j]:
+            least, most = min(least, value[j]), max(most, value[j])
+    return (least, most) if real[j] and time[j] <= time[i] - seconds else (nan, nan)
+
+
+def reported(
+    panel: Panel, tested: BoolArray, at: IntArray, begin: IntArray, abnormal: IntArray, readings: int
+) -> BoolArray:
+    """bool[k]: whether up to each of the positions `at`, it included, at least `readings` tested observations of its
+    series came after `abnormal` (int64[k], seconds). begin  int64[k], where its series begins"""
+    found = np.zeros(len(at), np.bool_)
+    scan_reported(panel.time, tested, at, begin, abnormal, readings, found)
+    return found
+
+
+@compiled
+def scan_reported(
+    time: IntArray,
+    tested: BoolArray,
+    at: IntArray,
+    begin: IntArray,
+    abnormal: IntArray,
+    readings: int,
+    found: BoolArray,
+) -> None:
+    for k in range(len(at)):
+        count = 0
+        i = at[k]
+        while i >= begin[k] and time[i] > abnormal[k] and count < readings:
+            count += tested[i]
+            i -= 1
+        found[k] = count >= readings
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,15 +52,15 @@ def stuck(panel: Panel, accepted: Callable[[], BoolArray], at: IntArray, rare: N
     changes = np.zeros(len(panel), np.int32)
     counted = accepted()
     asked = np.zeros(int(panel.group.max()) + 1, np.bool_)
-    asked[panel.group[panel.series[at]]] = True
+    asked[panel.group[panel.series_at(at)]] = True
     wanted = asked[panel.group]
     over_series(panel.start, lambda a, b: scan_changes(panel.start, panel.value, counted, wanted, changes, a, b))
     members = np.argsort(panel.group, kind="stable")
     bounds = np.searchsorted(panel.group[members], np.arange(int(panel.group.max()) + 2))
     sure = np.zeros(len(at), np.bool_)
-    judge(panel.start, panel.time, panel.series, panel.group, changes, at, rare > 1, members, bounds, sure)
+    judge(panel.start, panel.time, panel.series_at(at), panel.group, changes, at, rare > 1, members, bounds, sure)
     at = at[sure]
-    run = changes[at].astype(np.int64) + panel.start[panel.series[at]] * 2  # one number per series and run
+    run = changes[at].astype(np.int64) + panel.start[panel.series_at(at)] * 2  # one number per series and run
     return at[np.append(True, np.diff(run) != 0)] if len(at) else at
 
 
@@ -104,7 +104,7 @@ def judge(
 ) -> None:
     for k in range(len(at)):
         i = at[k]
-        s = series[i]
+        s = series[k]
         begin = i
         while begin > start[s] and changes[begin - 1] == changes[i]:
             begin -= 1
