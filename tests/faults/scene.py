@@ -16,9 +16,10 @@ from zoneinfo import ZoneInfo
 from monitor.store.database import open_database
 from monitor.store.flags import FlagFilter, list_flags
 from monitor.store.observations import list_observations
-from tests.faults.daemon import Daemon, drop, monitor, names, until
+from tests.faults.daemon import Daemon, drop, names, until
 from tests.faults.receiver import Call, Receiver, call_of
 from tests.faults.sheets import Sheet, revisions
+from tests.terminal import monitor
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.daemon import CONSOLE_SCRIPT, monitor, sqlite_rows, until
+from tests.faults.daemon import CONSOLE_SCRIPT, sqlite_rows, until
 from tests.faults.sheets import ITEMS, Sheet, calm, planted
 from tests.faults.sources import yesterday
+from tests.terminal import monitor
 
 CONFIG = '[database]\nurl = "sqlite:///monitor.db"\n'
 STEPS = 12

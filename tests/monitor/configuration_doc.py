@@ -14,6 +14,7 @@ import types
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -155,6 +156,7 @@ def descriptions(model: type[BaseModel]) -> dict[str, str]:
     return found
 
 
+@cache
 def described_below(model: type) -> dict[str, str]:
     """The text under each attribute."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(model))).body[0]

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from tests.faults.daemon import CONSOLE_SCRIPT, monitor, sqlite_rows
+from tests.faults.daemon import CONSOLE_SCRIPT, sqlite_rows
 from tests.faults.test_database import like_any_user
+from tests.terminal import monitor
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 HEAD = "date,item,point,value\n"

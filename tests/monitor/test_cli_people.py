@@ -15,8 +15,9 @@ from monitor.metrics import Metrics
 from monitor.store import tokens
 from monitor.store.database import Database, open_database
 from monitor.store.flags import list_flags
-from tests.faults.daemon import monitor, sqlite_rows
+from tests.faults.daemon import sqlite_rows
 from tests.faults.sheets import planted
+from tests.terminal import monitor
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 CONFIG = """

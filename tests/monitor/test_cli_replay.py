@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.daemon import monitor, names
+from tests.faults.daemon import names
 from tests.faults.sheets import HEAD, Sheet, correction, planted
+from tests.terminal import monitor
 
 LAST = date(2026, 3, 31)
 RISE = LAST - timedelta(days=8)

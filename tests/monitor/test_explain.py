@@ -22,8 +22,8 @@ from monitor.store import observations
 from monitor.store.database import Database, open_database
 from monitor.store.flags import FlagFilter, list_flags, review
 from monitor.web.context import WebSettings
-from tests.faults.daemon import monitor
 from tests.store.build import finding, flag
+from tests.terminal import monitor
 from tests.web.conftest import serving
 from thresholds.model import Contribution, Direction, Observation, ObservationBatch, SeriesKey
 from thresholds.plan import Mark

@@ -17,7 +17,7 @@ import pytest
 
 from monitor import trade_off
 from monitor.cli import main
-from tests.faults.daemon import monitor
+from tests.terminal import monitor
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -115,12 +116,15 @@ def sections() -> dict[str, type[BaseModel]]:
     return files | dict(KINDS) | recorded | catalogue
 
 
-def rows() -> Iterator[tuple[str, str, str]]:
+@cache
+def rows() -> Sequence[tuple[str, str, str]]:
     """(section, key, meaning)."""
-    for name, model in sections().items():
-        described = descriptions(model)
-        for key in model.model_fields:
-            yield name, key, described.get(key) or MEANING.get(f"{name}.{key}") or MEANING.get(key, "")
+    return [
+        (name, key, described.get(key) or MEANING.get(f"{name}.{key}") or MEANING.get(key, ""))
+        for name, model in sections().items()
+        for described in [descriptions(model)]
+        for key in model.model_fields
+    ]
 
 
 def table(name: str) -> str:

@@ -307,7 +307,7 @@ def test_what_comes_later_changes_nothing_that_was_flagged(rows: list[Observatio
     assert ends(part, cut) == ends(whole, cut)
 
 
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 @given(sheets())
 def test_day_by_day_is_the_batch(rows: list[Observation]) -> None:
     """Evaluated anew after every single time of the input, each flag appears when the batch says it did."""
@@ -319,7 +319,7 @@ def test_day_by_day_is_the_batch(rows: list[Observation]) -> None:
     assert seen == {f.id: f.first_flagged for f in whole}
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(sheets(), st.randoms())
 def test_the_order_of_rows_and_series_does_not_matter(rows: list[Observation], random: Any) -> None:
     """The daemon knows series in the order in which they first came, a sheet in its own: the flags are the same."""
@@ -328,7 +328,7 @@ def test_the_order_of_rows_and_series_does_not_matter(rows: list[Observation], r
     assert [essence(f) for f in flags_of(shuffled)] == [essence(f) for f in flags_of(rows)]
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(sheets())
 def test_items_do_not_influence_each_other(rows: list[Observation]) -> None:
     """The daemon evaluates the items that changed, replay all of them: the flags of an item are the same."""
@@ -350,7 +350,7 @@ def test_what_carries_a_flag_on_does_not_depend_on_other_items() -> None:
     ]
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(sheets(), st.integers(0, 200), VALUES)
 def test_a_correction_changes_only_what_came_from_that_time_on(
     rows: list[Observation], which: int, value: float
