@@ -19,14 +19,16 @@ from monitor.documents.periodic import CHART_DAYS, Given, daily, group_of, weekl
 from monitor.flag_facts import flag_steps
 from monitor.reasoning import number
 from monitor.store import reports
-from monitor.store.columns import SeriesColumns, read_columns, read_series
+from monitor.store.columns import read_columns, read_series
 from monitor.store.database import Database
 from monitor.store.demo import demo_places, is_demo, is_demo_source
 from monitor.store.flag_rows import FlagRecord, FlagState
 from monitor.store.flags import FlagFilter, list_flags
+from monitor.store.suspects import doubted as doubted_of
+from monitor.store.suspects import suspects
 from monitor.web.flag_words import VERDICTS, line_of
 from thresholds.catalogue import Catalogue, Measure
-from thresholds.model import BoolArray, IntArray, Kind, Mark
+from thresholds.model import IntArray, Kind, Mark
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +95,9 @@ class Maker:
         place = np.searchsorted(known.ids, columns.series_id)
         until = int(self.midnight(last + timedelta(days=1)).timestamp())
         usable = prices[place] & (columns.value > 0) & (columns.at < until) & ((columns.mark & UNUSABLE) == 0)
-        doubted = self.doubted(known, place, columns.at) & usable
+        with self.db.connect() as connection:
+            found = suspects(connection, int(self.midnight(first).timestamp()))
+        doubted = doubted_of(found, known.keys, place, columns.at) & usable
         usable &= ~doubted
         start = int(self.midnight(last if kind is ReportKind.DAILY else last - timedelta(days=6)).timestamp())
         shown = usable & (columns.at >= start)
@@ -112,25 +116,6 @@ class Maker:
             doubted=int((doubted & (columns.at >= start)).sum()),
             simulated=bool(demo[place[shown]].any()),
         )
-
-    def doubted(self, known: SeriesColumns, place: IntArray, at: IntArray) -> BoolArray:
-        """bool[n]: quotes that a flag of kind `data` suspects and nobody has called right."""
-        found = np.zeros(len(at), np.bool_)
-        by_item: dict[tuple[str, str], list[int]] = {}
-        for s, key in enumerate(known.keys):
-            by_item.setdefault((key.item, key.point), []).append(s)
-        since = datetime.fromtimestamp(int(at.min()), self.zone) - timedelta(days=60) if len(at) else None
-        for record in list_flags(self.db, FlagFilter(kinds=(Kind.DATA,), since=since), 10_000):
-            flag = record.flag
-            if record.verdict in ("real_move", "expected"):
-                continue
-            for point in flag.points or ((flag.point,) if flag.point else ()):
-                for s in by_item.get((flag.item, point), ()):
-                    begin, end = np.searchsorted(place, [s, s + 1])
-                    inside = at[begin:end] >= int(flag.start.timestamp())
-                    last_hit = int((flag.end or flag.last_hit).timestamp())
-                    found[begin:end] |= inside & (at[begin:end] <= last_hit)
-        return found
 
     def flagged(self, start: int, until: int) -> Sequence[str]:
         """Moves that were first flagged in the period or are still open, in words, highest grade first."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 from sqlalchemy import Connection
 
@@ -14,6 +16,7 @@ from monitor.reporting import Maker, due, make_due
 from monitor.store import observations, reports, reviews
 from monitor.store.database import Database
 from monitor.store.flags import get_flag, save_evaluation
+from monitor.store.suspects import doubted, suspects
 from tests.store.build import CABBAGE, NOW, PORK, day, flag
 from thresholds.catalogue import load_catalogue
 from thresholds.model import Grade, Kind, Observation, ObservationBatch, SeriesKey
@@ -157,3 +160,23 @@ def test_a_draft_drawn_again_has_the_newest_figures_and_keeps_its_number(maker: 
 def test_a_time_that_does_not_exist_is_refused(key: str, value: str) -> None:
     with pytest.raises(ValueError, match=key):
         ReportOptions.model_validate({key: value})
+
+
+def test_only_what_the_gate_keeps_out_of_use_is_left_out(maker: Maker) -> None:
+    """Not the good price that ended a doubt, not one doubted for never moving only, not that of another spec."""
+    doubts = [
+        flag("d1", 58, kind=Kind.DATA, rule="gate/factor", end=day(59), end_reason="cleared"),
+        flag("d2", 50, kind=Kind.DATA, rule="gate/stuck", last_hit=day(59)),
+        flag("d3", 59, kind=Kind.DATA, rule="gate/jin", end=day(59), end_reason="stayed"),
+    ]
+    save_evaluation(maker.db, doubts, items={CABBAGE.item}, since={}, dirty=[], now=NOW, notify=nobody)
+    report = reports.get(maker.db, maker.make(ReportKind.DAILY, LAST, "monitor", NOW)[0]).report
+    assert {row.item for section in report.sections for row in section.rows} == {"大白菜", "猪肉"}
+    with maker.db.connect() as connection:
+        (found,) = suspects(connection, 0, {CABBAGE.item})
+    assert (found.first, found.last) == (int(day(58).timestamp()), int(day(58).timestamp()))
+    named = replace(found, reason="大白菜（一级）在东区报送30元")
+    keys = [SeriesKey(CABBAGE.item, spec, "", "", CABBAGE.point) for spec in ("", "一级", "二级")]
+    at = np.full(3, found.first)
+    assert doubted([named], keys, np.arange(3), at).tolist() == [False, True, False]
+    assert doubted([found], keys, np.arange(3), at).all(), "its reason names none of them"
