@@ -191,7 +191,7 @@ def duties(app: App) -> None:
         if not tools.workdays.is_known(today):
             log.warning(
                 "the arrangement of holidays and working days of %s is not known: reports due on working days only go"
-                " by weekends and the statutory days; add the notice of the State Council to a file in [entry] workdays",
+                " by weekends and the statutory days; add the State Council's notice to a file, [entry] workdays",
                 today,
             )
 

@@ -30,6 +30,7 @@ class Action(StrEnum):
     OBSERVATIONS_REPORT = "observations.report"
     OBSERVATIONS_CORRECT = "observations.correct"
     POINTS_ASK = "points.ask"
+    DUTIES_MANAGE = "duties.manage"
     RECORDS_VIEW = "records.view"
     RECORDS_OBSERVE = "records.observe"
     RECORDS_DECIDE = "records.decide"
@@ -51,6 +52,7 @@ ACTIONS: dict[Action, str] = {
     Action.OBSERVATIONS_REPORT: "上报观测值",
     Action.OBSERVATIONS_CORRECT: "更正观测值",
     Action.POINTS_ASK: "请监测点核实",
+    Action.DUTIES_MANAGE: "管理报送任务",
     Action.RECORDS_VIEW: "查看决定和现象",
     Action.RECORDS_OBSERVE: "登记现象（巡查、投诉）",
     Action.RECORDS_DECIDE: "登记和解除决定",

@@ -3,7 +3,7 @@
 A series' duty is, in this order: what the rules of the office (/duties) and `[[entry.duty]]` say (the most
 particular one, the office's where both are, an emergency report before all others); the `cadence` (or `expect`) of
 its source; what its point reported before. Learned is a duty by weekdays: a weekday on which the series was reported
-in at least half of the last four weeks. What a point reports less often than weekly has no duty unless a rule says so.
+in at least half of the last four weeks. What it reports less often than weekly has no duty unless a rule says so.
 
 What is due on working days only rests on days off (thresholds/workdays.py), unless a decision that covers the
 series is in force: emergency reporting knows no holiday (P16, P17).

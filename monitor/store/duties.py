@@ -34,7 +34,7 @@ from monitor.entry.duties import (
 from monitor.entry.options import DutyOptions, EntryOptions
 from monitor.entry.tools import EntryTools, shipped_tools
 from monitor.schema import batch, observation, series
-from monitor.schema_entry import report_day, report_duty
+from monitor.schema_entry import duty_rule, report_day, report_duty
 from monitor.store import duty_rules, records
 from monitor.store.database import Database
 from monitor.store.text import moment, seconds
@@ -448,11 +448,12 @@ def past(
     return found
 
 
-def state_of(db: Database) -> tuple[int, datetime | None]:
-    """What today's counts rest on besides the clock: the newest batch, and when the duties were worked out."""
+def state_of(db: Database) -> tuple[int, int, datetime | None]:
+    """What today's counts rest on besides the clock: the newest batch, the rules, when the duties were worked out."""
     with db.connect() as connection:
         newest = connection.execute(select(func.max(batch.c.id))).scalar()
-    return newest or 0, worked_out(db)
+        rules = connection.execute(select(func.count()).select_from(duty_rule)).scalar_one()
+    return newest or 0, rules, worked_out(db)
 
 
 def worked_out(db: Database) -> datetime | None:

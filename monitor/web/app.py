@@ -19,6 +19,7 @@ from monitor.web.console import (
     admin_roles,
     admin_tokens,
     audit_page,
+    duties_page,
     entry,
     entry_complaints,
     entry_decisions,
@@ -111,7 +112,7 @@ def create_web(ctx: WebContext) -> FastAPI:
         wall,
     ):
         app.include_router(part.router)
-    for part in (entry, entry_upload, entry_complaints, entry_patrols, entry_decisions, reports_due):
+    for part in (entry, entry_upload, entry_complaints, entry_patrols, entry_decisions, reports_due, duties_page):
         app.include_router(part.router)
     for part in (admin, admin_roles, admin_tokens, audit_page, oidc):
         app.include_router(part.router)

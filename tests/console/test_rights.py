@@ -30,6 +30,7 @@ observations.view        -       p       x     x       x         x        x     
 observations.report      -       p       x     -       -         -        -        -      -
 observations.correct     -       -       x     -       -         -        -        -      -
 points.ask               -       -       x     x       -         -        -        -      -
+duties.manage            -       -       x     -       -         -        -        -      x
 records.view             -       -       x     x       -         x        x        x      -
 records.observe          -       -       x     x       -         -        -        -      -
 records.decide           -       -       -     -       -         x        x        -      -
@@ -54,6 +55,8 @@ FORMS = {
     "/flags/{id}/ask": Action.FLAGS_VIEW,
     "/entry": Action.OBSERVATIONS_REPORT,
     "/entry/upload": Action.OBSERVATIONS_REPORT,
+    "/duties": Action.DUTIES_MANAGE,
+    "/duties/{id}": Action.DUTIES_MANAGE,
     "/records/complaints": Action.RECORDS_OBSERVE,
     "/records/patrols": Action.RECORDS_OBSERVE,
     "/records/decisions": Action.RECORDS_DECIDE,
@@ -70,6 +73,7 @@ PAGES = {
     "/queue": Action.FLAGS_VIEW,
     "/items": Action.OVERVIEW_VIEW,
     "/entry": Action.OBSERVATIONS_REPORT,
+    "/duties": Action.DUTIES_MANAGE,
     "/records": Action.RECORDS_VIEW,
     "/records/complaints": Action.RECORDS_OBSERVE,
     "/reports": Action.REPORTS_VIEW,

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from monitor.entry.duties import date_of, day_number
+from monitor.entry.duties import SATURDAY, date_of, day_number
 from monitor.rights import Action, Reach, Visitor
 from monitor.schema import series
 from monitor.schema_entry import report_day
@@ -105,7 +105,24 @@ def show(
         worked_out=worked,
         weeks=WEEKS,
         short=SHORT,
+        kind=day_kind(ctx),
+        may_manage=who.may(Action.DUTIES_MANAGE),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class DayKind:
+    """What today is to those who report on working days only. `name`: the holiday it belongs to, or is worked for."""
+
+    works: bool
+    weekend: bool
+    name: str
+    known: bool
+
+
+def day_kind(ctx: WebContext) -> DayKind:
+    today, days = ctx.now().astimezone(ctx.zone).date(), ctx.entry().workdays
+    return DayKind(days.is_working(today), today.weekday() >= SATURDAY, days.name_of(today), days.is_known(today))
 
 
 def row_of(point: str, today: PointDay | None, past: Past | None) -> Row:
