@@ -102,7 +102,7 @@ def roles(db: Database, config: Config, options: argparse.Namespace, now: dateti
     print(line(db, accounts.find(db, options.name), config, now))
 
 
-def simple(action: str, said: str, work: Callable[[Connection, Account], object]) -> Callable[..., None]:
+def simple(action: audit.Act, said: str, work: Callable[[Connection, Account], object]) -> Callable[..., None]:
     """A command that does one thing with one account."""
 
     def run(db: Database, config: Config, options: argparse.Namespace, now: datetime) -> None:
@@ -136,7 +136,7 @@ ACTIONS: dict[str, Callable[[Database, Config, argparse.Namespace, datetime], No
 def act(
     db: Database,
     one: Account,
-    action: str,
+    action: audit.Act,
     work: Callable[[Connection], object],
     now: datetime,
     detail: dict[str, object] | None = None,
@@ -147,7 +147,7 @@ def act(
         audit.note(connection, actor(), action, f"account:{one.name}", detail or {}, now)
 
 
-def note(db: Database, action: str, one: Account, detail: dict[str, object], now: datetime) -> None:
+def note(db: Database, action: audit.Act, one: Account, detail: dict[str, object], now: datetime) -> None:
     audit.note(db, actor(), action, f"account:{one.name}", detail, now)
 
 

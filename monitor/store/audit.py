@@ -4,22 +4,45 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal, get_args
 
-from sqlalchemy import Connection, RowMapping, insert, select
+from sqlalchemy import Column, ColumnElement, Connection, RowMapping, func, insert, or_, select
 
 from monitor.rights import Visitor
 from monitor.schema_console import audit
 from monitor.store.database import Database
 from monitor.store.text import moment, seconds, storable
 
+Act = Literal[
+    # looking
+    "view", "download",
+    # signing in, and one's own account
+    "signin", "signin.refused", "signin.code_refused", "signin.oidc_refused", "signout", "password.changed",
+    "second_factor.set", "second_factor.removed", "recovery_codes.made", "sessions.ended",
+    # review
+    "flag.review", "flag.undo", "flag.assign", "flag.note", "point.ask", "question.answer", "observation.correct",
+    # data entry and records
+    "entry.report", "entry.upload", "entry.commit", "entry.discard", "entry.complaints",
+    "patrol.add", "patrol.withdraw", "record.decide", "record.end", "duty.add", "duty.change", "duty.end",
+    # reports
+    "make", "edit", "redraw", "sign", "reopen",
+    # accounts and rights
+    "account.made", "account.roles", "account.facts", "account.on", "account.off", "account.unlocked",
+    "account.password_reset", "account.second_factor_reset", "account.sessions_ended",
+    "role.changed", "token.made", "token.revoked",
+]  # fmt: skip
+"""What somebody can have done, as it is stored; monitor/web/console/audit_words.py has the words for each."""
+ACTS: tuple[Act, ...] = get_args(Act)
+LOOKING: tuple[Act, ...] = ("view", "download")
 Detail = Mapping[str, Any] | str
 AGAIN_AFTER = timedelta(minutes=10)
 REMEMBERED = 20_000
 LENGTH = 300
+CLOCK_SLACK = 86_400
+"""Seconds that the clock may have been set back by without a line being missed in a period"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +70,7 @@ class Where:
 def note(
     target: Database | Connection,
     who: Visitor | str,
-    action: str,
+    action: Act,
     object: str,
     detail: Detail,
     now: datetime,
@@ -90,7 +113,7 @@ class Views:
         self._seen: OrderedDict[tuple[str, str, str], datetime] = OrderedDict()
 
     def note(
-        self, db: Database, visitor: Visitor, object: str, now: datetime, *, action: str = "view", detail: Detail = ""
+        self, db: Database, visitor: Visitor, object: str, now: datetime, *, action: Act = "view", detail: Detail = ""
     ) -> None:
         """Write that the visitor saw `object`, before it is shown. Raises StoreError."""
         key = (visitor.session.id, action, object)
@@ -106,24 +129,81 @@ class Views:
                 self._seen.popitem(last=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which lines: all that match every field given.
+
+    actors, objects   any of these; one that ends in `*` stands for all that begin so
+    actions  any of these; `but` is none of these
+    since, until   from then on, before then
+    """
+
+    actors: Collection[str] = ()
+    objects: Collection[str] = ()
+    actions: Collection[str] = ()
+    but: Collection[str] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def look_up(db: Database, asked: Asked, *, before: int | None = None, limit: int = 100) -> list[Entry]:
+    """The newest first. `before` is an id."""
+    c = audit.c
+    query = select(audit).order_by(c.id.desc()).limit(limit)
+    if asked.actors:
+        query = query.where(or_(*(_like(c.actor, one) for one in asked.actors)))
+    if asked.objects:
+        query = query.where(or_(*(_like(c.object, one) for one in asked.objects)))
+    if len(asked.actions) == 1:
+        query = query.where(c.action == next(iter(asked.actions)))
+    elif asked.actions:
+        query = query.where(c.action.in_(sorted(asked.actions)))
+    if asked.but:
+        query = query.where(c.action.not_in(sorted(asked.but)))
+    if before is not None:
+        query = query.where(c.id < before)
+    with db.connect() as connection:
+        if asked.since is not None:
+            at = seconds(asked.since)
+            query = query.where(c.at >= at, c.id >= _first_since(connection, at - CLOCK_SLACK))
+        if asked.until is not None:
+            at = seconds(asked.until)
+            query = query.where(c.at < at, c.id < _first_since(connection, at + CLOCK_SLACK))
+        return [_entry(row) for row in connection.execute(query).mappings()]
+
+
 def entries(
     db: Database, *, actor: str = "", object: str = "", action: str = "", before: int | None = None, limit: int = 100
 ) -> list[Entry]:
-    """The newest first. `actor`, `object` and `action` are exact; `object` may end in `*`. `before` is an id."""
-    query = select(audit).order_by(audit.c.id.desc()).limit(limit)
-    if actor:
-        query = query.where(audit.c.actor == actor)
-    if object.endswith("*"):
-        prefix = object.removesuffix("*")
-        query = query.where(audit.c.object >= prefix, audit.c.object < prefix + "\U0010ffff")
-    elif object:
-        query = query.where(audit.c.object == object)
-    if action:
-        query = query.where(audit.c.action == action)
-    if before is not None:
-        query = query.where(audit.c.id < before)
-    with db.connect() as connection:
-        return [_entry(row) for row in connection.execute(query).mappings()]
+    """The same for one actor and one action."""
+    asked = Asked(
+        actors=[actor] if actor else (), objects=[object] if object else (), actions=[action] if action else ()
+    )
+    return look_up(db, asked, before=before, limit=limit)
+
+
+def _like(column: Column[str], text: str) -> ColumnElement[bool]:
+    """Equal, or beginning so where `text` ends in an asterisk: both are found by an index."""
+    if not text.endswith("*"):
+        return column == text
+    prefix = text.removesuffix("*")
+    return (column >= prefix) & (column < prefix + "\U0010ffff")
+
+
+def _first_since(connection: Connection, at: int) -> int:
+    """The number of about the first line that was written at or after `at`, one beyond the last where there is none:
+    numbers grow with time, so halving finds it by a few looks at the primary key, and no index on the time is needed.
+    """
+    c = audit.c
+    low, high = 0, (connection.execute(select(func.max(c.id))).scalar() or 0) + 1
+    while low < high:
+        middle = (low + high) // 2
+        row = connection.execute(select(c.id, c.at).where(c.id >= middle).order_by(c.id).limit(1)).first()
+        if row is None or row.at >= at:
+            high = middle
+        else:
+            low = row.id + 1
+    return low
 
 
 def _entry(row: RowMapping) -> Entry:

@@ -151,11 +151,14 @@ def test_every_change_is_in_the_audit_and_an_auditor_finds_it(running: Running, 
     admin.send_form("/admin/tokens", name="t", scope=["flags:read"])
     auditor = visitor(running, "auditor", name="shenji")
     words = Page(auditor.get("/admin/audit").text).words
-    for part in ("account.made", "account.roles", "account.disable", "token.made", "user:boss", "account:li"):
+    for part in ("account.made", "account.roles", "account.off", "token.made", "user:boss", "account:li"):
         assert part in words, part
-    words = Page(auditor.get("/admin/audit?actor=boss&object=account:*&action=account.roles").text).words
-    assert '"after": {"monitor": ["*"]}' in words
-    assert "token.made" not in words
+    for part in ("新建账号", "修改账号的角色", "停用账号", "发放访问令牌", "人员账号 li"):
+        assert part in words, part
+    for query in ("actor=boss&object=account:*&action=account.roles", "actor=boss&kind=account&which=l&action=acts"):
+        words = auditor.get(f"/admin/audit?{query}").text.partition("<tbody")[2]
+        assert "{&#34;monitor&#34;: [&#34;*&#34;]}" in words
+        assert "token.made" not in words
     assert admin.get("/admin/audit").status_code == 404
     assert audit.entries(running.db, actor="user:shenji")[-1].object == "audit"
 

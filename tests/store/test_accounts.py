@@ -243,7 +243,7 @@ def test_the_audit_is_read_by_account_object_and_action_newest_first(db: Databas
 
     def undone() -> None:
         with db.begin() as connection:
-            audit.note(connection, "user:0", "never", "x", {}, NOW)
+            audit.note(connection, "user:0", "signout", "x", {}, NOW)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

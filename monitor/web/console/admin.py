@@ -246,6 +246,18 @@ def set_facts(request: Request, ctx: Context, who: Admin, one: Asked, form: Sent
     return go(request, address_of(one))
 
 
+WRITTEN: dict[str, audit.Act] = {
+    "disable": "account.off",
+    "enable": "account.on",
+    "unlock": "account.unlocked",
+    "reset-totp": "account.second_factor_reset",
+    "password": "account.password_reset",
+    "end-sessions": "account.sessions_ended",
+    "end-session": "account.sessions_ended",
+}
+"""how the audit calls the acts of the form: as those of the command line"""
+
+
 @router.post(PATH + "/{name}/act")
 def act(request: Request, ctx: Context, who: Admin, one: Asked, form: Sent) -> Response:
     """Switch on or off, unlock, take the second factor away, give another password, end sessions."""
@@ -272,7 +284,7 @@ def act(request: Request, ctx: Context, who: Admin, one: Asked, form: Sent) -> R
                 sessions.end(connection, text_of(form, "session")[:100], one.id)
             else:
                 raise Hidden
-            audit.note(connection, who, f"account.{what}", f"account:{one.name}", {}, ctx.now())
+            audit.note(connection, who, WRITTEN[what], f"account:{one.name}", {}, ctx.now())
             if not password:
                 return done(request, ctx, connection, who, one, _("已完成。"))
     except AccountError as error:

@@ -231,7 +231,7 @@ def noted(ctx: WebContext, who: Visitor, seen: list[Seen], note: str) -> Outcome
     return Outcome("done", _("备注已保存。"), Done(done=seen))
 
 
-def witness(ctx: WebContext, who: Visitor, action: str, detail: dict[str, Any]) -> Witness:
+def witness(ctx: WebContext, who: Visitor, action: audit.Act, detail: dict[str, Any]) -> Witness:
     """Writes each flag that is changed into the audit, in the transaction that changes it."""
     now = ctx.now()
 

@@ -218,7 +218,7 @@ Act = Callable[..., reports.Stored]
 
 
 def act(
-    request: Request, ctx: WebContext, who: Visitor, report_id: int, what: Act, name: str, said: Text
+    request: Request, ctx: WebContext, who: Visitor, report_id: int, what: Act, name: audit.Act, said: Text
 ) -> Response:
     """Run an act that may find the report changed meanwhile."""
     try:

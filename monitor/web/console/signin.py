@@ -226,7 +226,7 @@ def origin_of(request: Request, way: str) -> sessions.Origin:
 
 
 def note(
-    request: Request, ctx: WebContext, target: Any, who: str, action: str, object: str, detail: dict[str, Any]
+    request: Request, ctx: WebContext, target: Any, who: str, action: audit.Act, object: str, detail: dict[str, Any]
 ) -> None:
     """A line of the audit about somebody who has no session yet."""
     origin = audit.Where(shown_address(request), request_id(request.scope))

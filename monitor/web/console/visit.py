@@ -19,7 +19,7 @@ from starlette.responses import RedirectResponse, Response
 
 from monitor.rights import Action, Visitor
 from monitor.store import sessions
-from monitor.store.audit import Detail
+from monitor.store.audit import Act, Detail
 from monitor.web import problem
 from monitor.web.console import i18n, render
 from monitor.web.console.i18n import Text, _
@@ -99,7 +99,7 @@ def flash(ctx: WebContext, who: Visitor, kind: str, text: str | Text) -> None:
     sessions.put_flash(ctx.db, who.session.id, [*who.session.flash, (kind, str(text))])
 
 
-def viewed(request: Request, who: Visitor, object: str, *, action: str = "view", detail: Detail = "") -> None:
+def viewed(request: Request, who: Visitor, object: str, *, action: Act = "view", detail: Detail = "") -> None:
     """Write into the audit that the visitor sees `object` ("flag:<id>", "item:<name>"): call it before showing it."""
     ctx: WebContext = request.app.state.context
     state(request).views.note(ctx.db, who, object, ctx.now(), action=action, detail=detail)
