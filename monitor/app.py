@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from importlib.metadata import version
 from threading import Thread
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -31,7 +31,7 @@ from monitor.snapshot import Snapshot
 from monitor.sources import collector_of
 from monitor.store import outbox
 from monitor.store.database import Database, daemon_lock, open_database
-from monitor.web.app import create_web
+from monitor.web.app import create_api, load_pages
 from monitor.web.context import Check, ConfiguredSource, HealthReport, WebContext
 from monitor.web.server import bind, make_server
 from thresholds.plan import Policy
@@ -239,6 +239,8 @@ def running(
 ) -> Iterator[App]:
     """The daemon, from lock to listening; everything is taken down in reverse order at the end.
 
+    It is ready to warn before its pages are loaded: that is done last, and who asks for a page meanwhile waits.
+
     `prepare` is called with the locked database just before anybody is listened to, when nothing else can fail.
     Raises StoreError, AlreadyRunning, or OSError where the address is taken.
     """
@@ -252,14 +254,18 @@ def running(
         app = App(config, policy, db, clock)
         app.keep_lock = keep_lock
         app.listens_on(listener.getsockname()[1])
-        server = make_server(create_web(web_context(app)))
+        api = create_api(web_context(app))
+        server = make_server(api)
         web = Thread(target=server.run, kwargs={"sockets": [listener]}, name="web", daemon=True)
         jobs.picture(app)
         prepare(db, clock())
         app.schedule()
-        app.scheduler.start()
         web.start()
         stack.callback(stop, app, server, web)
+        while web.is_alive() and not server.started:  # else its start takes turns with the first run of every job
+            sleep(0.005)
+        app.scheduler.start()
+        load_pages(api)
         yield app
 
 

@@ -6,14 +6,13 @@ Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 done but some rows were rejec
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
 from datetime import date
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
+
+from monitor.modules import loaded
 
 COMMANDS = {
     "run": ("run the daemon", "monitor.commands.run"),
@@ -215,17 +214,6 @@ def from_1_to(most: int) -> Callable[[str], int]:
         return int(text)
 
     return whole
-
-
-def loaded(name: str) -> ModuleType:
-    """A module, without looking for garbage meanwhile: what modules hold stays, and looking through it again and
-    again is a third of the time that they take to load."""
-    gc.disable()
-    try:
-        return import_module(name)
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

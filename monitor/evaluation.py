@@ -35,6 +35,7 @@ from thresholds.restart import WHOLE, Restart
 from thresholds.together import Together
 
 if TYPE_CHECKING:  # numba behind it is loaded when the first evaluation runs, not at start
+    from thresholds.panel import Panel
     from thresholds.silence import Cadence
 
 log = logging.getLogger(__name__)
@@ -209,24 +210,12 @@ class Evaluation:
 
     def watch(self, now: datetime) -> list[FlagChange]:
         """Look by the clock for data that did not come: silence needs no new observation to arise."""
-        from thresholds.silence import silence_flags
-
         with self.lock:
             self.turn()
             if not self.loaded:
                 self.load(now)
             panel, held = self.memory.panel()
-            classified = [self.policy.catalogue.classify(h.key) for h in held]
-            flags = silence_flags(
-                panel,
-                classified,
-                self.policy,
-                int(now.timestamp()),
-                cadences=cadences(held, self.config.source, self.policy.catalogue),
-                axis=None,
-                zone=self.config.zone,
-                resumed_since=int((now - AGAIN).timestamp()),
-            )
+            flags = self.silences(panel, held, now) if held else []  # without data the kernels need not be in memory
             items = {*self.memory.by_item, ""}  # a silent point is a flag about no single item
             return save_evaluation(
                 self.db,
@@ -239,6 +228,21 @@ class Evaluation:
                 kinds=(Kind.SILENCE,),
                 stamp=self.stamp(now),
             )
+
+    def silences(self, panel: Panel, held: Sequence[Held], now: datetime) -> list[Flag]:
+        """Flags of the series and points that have fallen silent."""
+        from thresholds.silence import silence_flags
+
+        return silence_flags(
+            panel,
+            [self.policy.catalogue.classify(h.key) for h in held],
+            self.policy,
+            int(now.timestamp()),
+            cadences=cadences(held, self.config.source, self.policy.catalogue),
+            axis=None,
+            zone=self.config.zone,
+            resumed_since=int((now - AGAIN).timestamp()),
+        )
 
     def notifier(self, now: datetime) -> Callable[[Connection, Sequence[FlagChange]], None]:
         """What tells people of changes, within the transaction that stores them."""

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from queue import SimpleQueue
 
-from monitor.cli import UserError, loaded
+from monitor.cli import UserError
 from monitor.commands.common import load
 from monitor.config_model import Config, Logging
 from monitor.first_account import NAME, first_admin
+from monitor.modules import loaded
 from monitor.store.accounts import exists_any
 from monitor.store.database import Database
 from monitor.store.errors import StoreError

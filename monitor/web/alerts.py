@@ -17,7 +17,7 @@ from monitor.web.describe import problems
 from monitor.web.problem import Problem
 from monitor.web.security import Context, require
 
-router = APIRouter(tags=["alerts"])
+router = APIRouter(prefix="/api/v1", tags=["alerts"])
 
 Acknowledger = Annotated[Principal, Depends(require(Scope.ALERTS_ACK))]
 AlertId = Annotated[int, Path(ge=1, le=2**63 - 1, description="通知编号")]

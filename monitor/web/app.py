@@ -12,39 +12,14 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 from starlette.responses import Response
 
+from monitor.modules import loaded
 from monitor.store.errors import StoreError
-from monitor.web import alerts, flags, observations, operations, page, problem, records, reports_api, schemas
-from monitor.web.console import (
-    admin,
-    admin_roles,
-    admin_tokens,
-    audit_page,
-    duties_page,
-    entry,
-    entry_complaints,
-    entry_decisions,
-    entry_patrols,
-    entry_upload,
-    flag_acts,
-    flag_page,
-    health,
-    items,
-    language,
-    oidc,
-    profile,
-    queue,
-    queue_views,
-    reports,
-    reports_due,
-    second_factor,
-    signin,
-    visit,
-    wall,
-)
-from monitor.web.console.assets import Static
+from monitor.web import alerts, flags, observations, operations, problem, records, reports_api, schemas
+from monitor.web.console import visit
 from monitor.web.console.i18n import Languages
 from monitor.web.context import WebContext
 from monitor.web.guard import Guard
+from monitor.web.loading import Loading, Waiting
 from monitor.web.push import PushState
 from monitor.web.signed import SignedIn, secure
 
@@ -69,7 +44,21 @@ TAGS = [
 
 
 def create_web(ctx: WebContext) -> FastAPI:
-    """The application for one daemon. It starts nothing and holds nothing but `ctx`."""
+    """The whole application for one daemon. It starts nothing and holds nothing but `ctx`."""
+    app = create_api(ctx)
+    load_pages(app)
+    return app
+
+
+def load_pages(app: FastAPI) -> None:
+    """Import the pages and add them to what `create_api` gave: once, from whatever thread. Raises what importing
+    raises, and who waits for a page is told that there is none."""
+    pages: Loading = app.state.pages
+    pages.load(lambda: loaded("monitor.web.console.pages").add_pages(app))
+
+
+def create_api(ctx: WebContext) -> FastAPI:
+    """The application without its pages: requests for them wait for `load_pages`."""
     app = FastAPI(
         title="价格与金融风险监测预警系统",
         version=version("price-risk-monitor"),
@@ -80,8 +69,10 @@ def create_web(ctx: WebContext) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.context = ctx
+    app.state.pages = Loading()
     app.state.pushes = PushState()
     app.state.signed = SignedIn()
+    app.add_middleware(Waiting, pages=app.state.pages)
     app.add_middleware(Languages, default=ctx.language)
     app.add_middleware(
         Guard,
@@ -93,30 +84,8 @@ def create_web(ctx: WebContext) -> FastAPI:
     app.add_exception_handler(RequestValidationError, problem.answer_invalid)
     app.add_exception_handler(StoreError, answer_store_error)
     visit.install(app)
-    for part in (observations, flags, alerts, records, reports_api):
-        app.include_router(part.router, prefix="/api/v1")
-    app.include_router(operations.router)
-    app.include_router(page.router)
-    for part in (
-        health,
-        flag_acts,
-        flag_page,
-        items,
-        language,
-        profile,
-        queue,
-        queue_views,
-        reports,
-        second_factor,
-        signin,
-        wall,
-    ):
-        app.include_router(part.router)
-    for part in (entry, entry_upload, entry_complaints, entry_patrols, entry_decisions, reports_due, duties_page):
-        app.include_router(part.router)
-    for part in (admin, admin_roles, admin_tokens, audit_page, oidc):
-        app.include_router(part.router)
-    app.mount("/static", Static(), name="static")
+    for part in (observations, flags, alerts, records, reports_api, operations):
+        app.router.routes.extend(part.router.routes)  # include_router would make each of them a second time
     app.openapi = lambda: openapi_of(app)  # type: ignore[method-assign]
     return app
 

@@ -20,7 +20,7 @@ from monitor.web.problem import Problem
 from monitor.web.schemas import FlagKind, FlagState, Name
 from monitor.web.security import Context, require
 
-router = APIRouter(tags=["flags"])
+router = APIRouter(prefix="/api/v1", tags=["flags"])
 
 Reader = Annotated[Principal, Depends(require(Scope.FLAGS_READ))]
 Reviewer = Annotated[Principal, Depends(require(Scope.FLAGS_REVIEW))]

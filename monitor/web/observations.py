@@ -19,7 +19,7 @@ from monitor.web.push_body import XLSX, media_type_of
 from monitor.web.schemas import Name
 from monitor.web.security import Context, require
 
-router = APIRouter(tags=["observations"])
+router = APIRouter(prefix="/api/v1", tags=["observations"])
 
 Reader = Annotated[Principal, Depends(require(Scope.OBSERVATIONS_READ))]
 Writer = Annotated[Principal, Depends(require(Scope.OBSERVATIONS_WRITE))]

@@ -21,7 +21,7 @@ from monitor.web.schemas import EXAMPLE_TIME, LongText, Model, Name
 from monitor.web.security import Context, require
 from thresholds.records import Record
 
-router = APIRouter(tags=["records"])
+router = APIRouter(prefix="/api/v1", tags=["records"])
 
 Reader = Annotated[Principal, Depends(require(Scope.FLAGS_READ, Action.RECORDS_VIEW))]
 Writer = Annotated[Principal, Depends(require(Scope.RECORDS_WRITE))]

@@ -18,7 +18,7 @@ from monitor.web.problem import Problem, invalid
 from monitor.web.schemas import Model
 from monitor.web.security import Context, require
 
-router = APIRouter(tags=["reports"])
+router = APIRouter(prefix="/api/v1", tags=["reports"])
 
 Reader = Annotated[Principal, Depends(require(Scope.REPORTS_READ))]
 Writer = Annotated[Principal, Depends(require(Scope.REPORTS_WRITE))]

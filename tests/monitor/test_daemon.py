@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from threading import Event
 from zoneinfo import ZoneInfo
 
 import pytest
+import uvicorn
+from fastapi import FastAPI
 
 from alerts.channels.base import SendError
 from alerts.channels.factory import build_channel
@@ -24,6 +27,7 @@ from monitor.store import batches, observations, sources, tokens
 from monitor.store.errors import StoreError
 from monitor.store.lock import AlreadyRunning
 from monitor.store.sources import read_source
+from monitor.web.server import make_server
 from tests.acceptance.harness import Clock, installation
 from tests.faults.daemon import until
 from thresholds.model import Observation, ObservationBatch, Reject, SeriesKey
@@ -68,6 +72,28 @@ def url(app: App, path: str) -> str:
 
 def sample(app: App, name: str, **labels: str) -> float:
     return app.metrics.registry.get_sample_value(f"monitor_{name}", labels) or 0.0
+
+
+# --- its start ---
+
+
+def test_a_daemon_whose_pages_cannot_be_loaded_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    servers: list[uvicorn.Server] = []
+
+    def noted(app: FastAPI) -> uvicorn.Server:
+        servers.append(make_server(app))
+        return servers[0]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(app_module, "make_server", noted)
+        patch.setitem(sys.modules, "monitor.web.console.pages", None)
+        with pytest.raises(ImportError, match=r"monitor\.web\.console\.pages"), app_in(tmp_path):
+            pytest.fail("it must not look well")
+    assert servers[0].should_exit
+    with app_in(tmp_path) as app:
+        assert app.health().ready, "what it had taken was given back"
 
 
 # --- what it says of itself ----------------------------------------------------------------------------------------

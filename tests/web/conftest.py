@@ -56,7 +56,9 @@ Serve = Callable[..., Running]
 
 
 @contextmanager
-def serving(url: str, settings: WebSettings, **changes: Any) -> Iterator[Running]:
+def serving(
+    url: str, settings: WebSettings, *, build: Callable[[WebContext], FastAPI] = create_web, **changes: Any
+) -> Iterator[Running]:
     """A server on a free port of loopback, on the database at `url`."""
     db = open_database(url)
     woken: list[int] = []
@@ -72,7 +74,7 @@ def serving(url: str, settings: WebSettings, **changes: Any) -> Iterator[Running
     )
     context = replace(context, **changes)
     listener = bind("127.0.0.1", 0)
-    app = create_web(context)
+    app = build(context)
     server = make_server(app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
