@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -23,6 +24,7 @@ NAMES = {
     Lag.YEAR: "同比",
     Lag.LUNAR_YEAR: "农历同比",
 }
+TOLERANCES = np.array([TOLERANCE.get(lag, 0) for lag in LAGS], np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +54,18 @@ def line_of(day: IntArray, value: FloatArray) -> Line | None:
     if not len(day):
         return None
     newest = int(day[-1])
-    found = np.full(len(LAGS), np.nan)
-    for n, lag in enumerate(LAGS):
-        wanted = int(earlier(np.array([newest], np.int32), lag)[0])
-        place = int(np.searchsorted(day, wanted, side="right")) - 1
-        if place >= 0 and wanted - int(day[place]) <= TOLERANCE.get(lag, 0):
-            found[n] = value[place]
-    return Line(newest, float(value[-1]), found)
+    wanted = days_before(newest)
+    place = np.searchsorted(day, wanted, side="right") - 1
+    there = np.maximum(place, 0)
+    known = (place >= 0) & (wanted - day[there] <= TOLERANCES)
+    return Line(newest, float(value[-1]), np.where(known, value[there], np.nan))
+
+
+@lru_cache(maxsize=1_000)
+def days_before(newest: int) -> IntArray:
+    """int64[len(LAGS)]: the day that each lag points to from this one; most series of an item end on the same."""
+    one = np.array([newest], np.int32)
+    return np.array([int(earlier(one, lag)[0]) for lag in LAGS], np.int64)
 
 
 def mean_of(lines: Sequence[Line]) -> Line | None:

@@ -12,19 +12,20 @@ from functools import cached_property
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import select
 
 from monitor.memory import Held, panel_of
+from monitor.rights import Reach
 from monitor.schema import series as table
-from monitor.store.columns import columns_in
 from monitor.store.database import Database
+from monitor.store.histories import Histories
 from thresholds import lunar
 from thresholds.calendar import TOLERANCE, Lag
 from thresholds.catalogue import folded
 from thresholds.conditions import Score, log_change, sign
 from thresholds.detect import Detection, Prepared, prepare
 from thresholds.evidence import YEARS, same_date
-from thresholds.model import BoolArray, Direction, Flag, FloatArray, IntArray, SeriesKey
+from thresholds.model import BoolArray, Direction, Flag, FloatArray, IntArray
 from thresholds.panel import Panel
 from thresholds.plan import Policy, Rule
 from thresholds.view import RATIOS, View
@@ -144,28 +145,21 @@ def curves_of(flag: Flag, held: Sequence[Held], policy: Policy, zone: ZoneInfo, 
     )
 
 
-def read_held(db: Database, flag: Flag, policy: Policy, within: ColumnElement[bool], since: int) -> list[Held]:
-    """The series of a flag's item, and of those that its rule compares it with, as far as they are within; with their
-    observations from `since` (epoch seconds) on."""
+def read_held(db: Database, histories: Histories, flag: Flag, policy: Policy, reach: Reach, since: int) -> list[Held]:
+    """The series of a flag's item, and of those that its rule compares it with, as far as they are within reach, in
+    order of their ids; with their observations from `since` (epoch seconds) on."""
     rule = rule_of(flag, policy)
     needs = rule.when.needs() if rule else frozenset()
-    with db.snapshot() as connection:
-        items = {flag.item}
-        if needs:
-            every = connection.execute(select(table.c.item).where(within).distinct()).scalars()
+    items = {flag.item}
+    if needs:
+        with db.connect() as connection:
+            every = connection.execute(select(table.c.item).distinct()).scalars()
             items |= {item for item in every if folded(item) in needs}
-        query = select(table).where(table.c.item.in_(sorted(items)), within).order_by(table.c.id)
-        rows = connection.execute(query).mappings().all()
-        columns = columns_in(db, connection, [row["id"] for row in rows], since)
-    if not rows:
-        return []
-    bounds = np.searchsorted(columns.series_id, np.array([row["id"] for row in rows], np.int64)).tolist()
-    held = []
-    for row, a, b in zip(rows, bounds, [*bounds[1:], len(columns)], strict=True):
-        key = SeriesKey(row["item"], row["spec"], row["unit"], row["channel"], row["point"])
-        part = columns.at[a:b], columns.value[a:b], columns.mark[a:b]
-        held.append(Held(row["id"], key, row["area"], row["source"], *part))
-    return held
+    return [
+        Held(one.id, one.key, one.area, one.source, one.at, one.value, one.mark)
+        for one in sorted(histories.of(db, items, since), key=lambda one: one.id)
+        if reach.covers(one.area, one.key.point)
+    ]
 
 
 def group_key(one: Held) -> Group:

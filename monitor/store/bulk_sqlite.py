@@ -11,7 +11,7 @@ import numpy as np
 from sqlalchemy import Connection
 
 from monitor.store.bulk import KnownSeries, Rows, joined, key_hash
-from thresholds.model import IntArray, SeriesKey
+from thresholds.model import FloatArray, IntArray, SeriesKey
 
 CHUNK = 50_000
 FOREVER = 2**62
@@ -69,12 +69,26 @@ def insert_observations(connection: Connection, rows: Rows, batch_id: int) -> No
 
 
 def read_windows(connection: Connection, series_id: IntArray, low: IntArray, high: IntArray, limit: IntArray) -> Rows:
+    # Every column of every row becomes an object of Python: the series, which is known, is left out.
     sql = (
-        "SELECT series_id, at, revision, value FROM observation WHERE series_id = ? AND at BETWEEN ? AND ?"
+        "SELECT at, revision, value FROM observation WHERE series_id = ? AND at BETWEEN ? AND ?"
         " ORDER BY series_id, at, revision LIMIT ?"
     )
-    windows = zip(series_id.tolist(), low.tolist(), high.tolist(), limit.tolist(), strict=True)
-    return drained(each(connection, sql, windows))
+    execute = driver(connection).cursor().execute
+    counts: list[int] = []
+    parts: list[FloatArray] = []
+    found: list[tuple[float, ...]] = []
+    for one in zip(series_id.tolist(), low.tolist(), high.tolist(), limit.tolist(), strict=True):
+        rows = execute(sql, one).fetchall()
+        counts.append(len(rows))
+        found += rows
+        if len(found) >= CHUNK:
+            parts.append(np.fromiter(chain.from_iterable(found), np.float64, 3 * len(found)))
+            found = []
+    parts.append(np.fromiter(chain.from_iterable(found), np.float64, 3 * len(found)))
+    table = np.concatenate(parts).reshape(-1, 3)
+    ids = np.repeat(series_id, counts)
+    return Rows(ids, table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2].copy())
 
 
 def read_points(connection: Connection, series_id: IntArray, at: IntArray) -> Rows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -11,10 +11,12 @@ from sqlalchemy import func, select
 from monitor.rights import Areas
 from monitor.schema import flag as flag_table
 from monitor.schema import series
-from monitor.store.columns import Columns, SeriesColumns, columns_in, series_in
+from monitor.store.columns import SeriesColumns, series_in
 from monitor.store.database import Database
 from monitor.store.flag_rows import FlagState
-from thresholds.model import FloatArray, IntArray, SeriesKey
+from monitor.store.histories import Histories, SeriesHistory
+from monitor.store.suspects import doubted, suspects
+from thresholds.model import BoolArray, FloatArray, IntArray, Mark
 
 REVISED = 6
 """rows read beyond two times, because a corrected reading has several"""
@@ -96,31 +98,32 @@ def list_items(db: Database, areas: Areas) -> list[ItemLine]:
 
 
 @dataclass(frozen=True, slots=True)
-class History:
-    """All readings of the series of one item in some areas: `columns.series_id` is a place in the lists."""
+class Usable:
+    """One series of an item without the readings that are held to be errors; `left_out` is how many those are."""
 
-    keys: list[SeriesKey]
-    areas: list[str]
-    sources: list[str]
-    columns: Columns
+    series: SeriesHistory
+    left_out: int
 
 
-def history_of(db: Database, item: str, areas: Areas, since: int) -> History | None:
-    """The item from epoch second `since` on; None where no series of it lies in these areas."""
-    s = series.c
-    query = select(s.id, s.item, s.spec, s.unit, s.channel, s.point, s.area, s.source)
+def history_of(db: Database, histories: Histories, item: str, areas: Areas, since: int) -> list[Usable]:
+    """The series of the item in these areas, by id, from epoch second `since` on."""
+    found = [one for one in histories.of(db, [item], since) if one.area in areas]
     with db.connect() as connection:
-        rows = connection.execute(query.where(s.item == item, areas.where(s.area)).order_by(s.id)).all()
-        if not rows:
-            return None
-        columns = columns_in(db, connection, [row[0] for row in rows], since)
-    place = np.searchsorted(np.array([row[0] for row in rows], np.int64), columns.series_id)
-    return History(
-        [SeriesKey(*row[1:6]) for row in rows],
-        [row[6] for row in rows],
-        [row[7] for row in rows],
-        Columns(place, columns.at, columns.value, columns.mark),
-    )
+        doubts = suspects(connection, since, [item])
+    lengths = [len(one.at) for one in found]
+    place = np.repeat(np.arange(len(found)), lengths)
+    at = np.concatenate([np.empty(0, np.int64), *(one.at for one in found)])
+    held = np.split(doubted(doubts, [one.key for one in found], place, at), np.cumsum(lengths)[:-1])
+    return [usable(one, wrong) for one, wrong in zip(found, held, strict=False)]
+
+
+def usable(one: SeriesHistory, doubts: BoolArray) -> Usable:
+    """The series without what the gate doubts (bool[n]) and what people judged an error."""
+    wrong = doubts | ((one.mark & int(Mark.DATA_ERROR)) != 0)
+    if not wrong.any():
+        return Usable(one, 0)
+    good = ~wrong
+    return Usable(replace(one, at=one.at[good], value=one.value[good], mark=one.mark[good]), int(wrong.sum()))
 
 
 def as_date(number: int) -> date:

@@ -32,6 +32,11 @@ class DataRevision(NamedTuple):
         return f"{self.batch}.{self.mark}"
 
 
+REVISION = select(
+    select(func.max(batch_table.c.id)).scalar_subquery(), select(func.max(mark_log.c.id)).scalar_subquery()
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Stamp:
     """What an evaluation was made on.
@@ -61,8 +66,7 @@ class Evaluated:
 
 def data_revision(connection: Connection) -> DataRevision:
     """The state that `connection` sees. Only what is read in the same snapshot is of this revision."""
-    batch = connection.execute(select(func.max(batch_table.c.id))).scalar()
-    mark = connection.execute(select(func.max(mark_log.c.id))).scalar()
+    batch, mark = connection.execute(REVISION).one()
     return DataRevision(batch or 0, mark or 0)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -15,6 +15,7 @@ from collectors.base import StoredCounts
 from monitor.areas import AreaOptions
 from monitor.entry.tools import EntryTools, shipped_tools
 from monitor.store.database import Database
+from monitor.store.histories import Histories
 from thresholds.settings import Duration, Secret, Settings
 
 if TYPE_CHECKING:
@@ -151,6 +152,7 @@ class WebContext:
     report_maker     makes reports by what is now in force; None where there is no daemon behind
     base             the folder that paths of the configuration are relative to
     city             the area of what concerns the whole city
+    histories        what pages read of the history of items, kept while the data are the same
     on_store_error   called with the reason of a StoreError that made a request fail; for the metrics
     """
 
@@ -173,6 +175,7 @@ class WebContext:
     base: Path = Path()
     zone: ZoneInfo = SHANGHAI
     language: str = "zh_CN"
+    histories: Histories = field(default_factory=Histories)
 
     def now(self) -> datetime:
         now = self.clock()

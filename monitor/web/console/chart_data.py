@@ -17,7 +17,6 @@ from starlette.requests import Request
 
 from monitor.rights import Action, Visitor
 from monitor.schema import flag as flag_table
-from monitor.schema import series as series_table
 from monitor.store import records
 from monitor.store.flags import FlagRecord
 from monitor.store.text import moment, seconds
@@ -97,9 +96,8 @@ def draw(ctx: WebContext, who: Visitor, flag: Flag) -> Picture | None:
     from monitor.curves import curves_of, read_held  # with numba, which the start of the daemon does not wait for
 
     policy = ctx.policy() or Policy(catalogue(ctx), {}, (), "")
-    within = who.reach(Action.OBSERVATIONS_VIEW).where(series_table.c.area, series_table.c.point)
-    end = flag.end or ctx.now()
-    held = read_held(ctx.db, flag, policy, within, seconds(min(flag.start, end) - HISTORY))
+    sees, end = who.reach(Action.OBSERVATIONS_VIEW), flag.end or ctx.now()
+    held = read_held(ctx.db, ctx.histories, flag, policy, sees, seconds(min(flag.start, end) - HISTORY))
     curves = curves_of(flag, held, policy, ctx.zone, ctx.city)
     if curves is None or not len(curves.main.at):
         return None

@@ -21,9 +21,10 @@ CARRIED = 10
 def history_svg(parts: Sequence[tuple[IntArray, FloatArray]], first: int, last: int, unit: str) -> Markup:
     """The days from `first` to `last` (days since 1970); empty without data. parts: day and value of each series."""
     table = np.full((len(parts), last - first + 1), np.nan)
+    days = np.arange(first, last + 1)
     for row, (day, value) in enumerate(parts):
-        places = np.searchsorted(day, np.arange(first, last + 1), side="right") - 1
-        known = (places >= 0) & (np.arange(first, last + 1) - day[np.maximum(places, 0)] <= CARRIED)
+        places = np.searchsorted(day, days, side="right") - 1
+        known = (places >= 0) & (days - day[np.maximum(places, 0)] <= CARRIED)
         table[row, known] = value[places[known]]
     some = np.flatnonzero(np.isfinite(table).any(axis=0))
     if not len(some):
@@ -46,15 +47,14 @@ def drawn(
     def y(value: float) -> float:
         return TOP + (HEIGHT - TOP - BOTTOM) * (top - value) / (top - bottom)
 
-    def points(values: FloatArray, order: IntArray) -> str:
-        return " ".join(f"{x(days[i]):.1f},{y(values[i]):.1f}" for i in order.tolist())
+    def points(values: FloatArray) -> list[str]:
+        return [f"{x(day):.1f},{y(value):.1f}" for day, value in zip(days.tolist(), values.tolist(), strict=True)]
 
-    forward = np.arange(len(days))
     parts = []
     if n > 1:
-        ring = points(high, forward) + " " + points(low, forward[::-1])
+        ring = " ".join([*points(high), *reversed(points(low))])
         parts.append(Markup('<polygon class="area" points="{}"/>').format(ring))
-    parts.append(Markup('<polyline class="line s1" points="{}"/>').format(points(mean, forward)))
+    parts.append(Markup('<polyline class="line s1" points="{}"/>').format(" ".join(points(mean))))
     ticks = [(bottom + margin), (bottom + top) / 2, top - margin]
     parts += [
         Markup('<text x="{}" y="{:.1f}" class="tick end">{}</text>').format(LEFT - 6, y(v) + 4, number(round(v, 2)))

@@ -17,7 +17,7 @@ from monitor.documents.comparison import number_of
 from monitor.rights import Action, Visitor
 from monitor.store import overview
 from monitor.store.demo import is_demo_source
-from monitor.store.overview import History, ItemLine, as_date
+from monitor.store.overview import ItemLine, Usable, as_date
 from monitor.web.console import render
 from monitor.web.console.history_chart import history_svg
 from monitor.web.console.i18n import _, word
@@ -25,6 +25,7 @@ from monitor.web.console.known import known
 from monitor.web.console.visit import Hidden, viewed, visitor
 from monitor.web.context import WebContext
 from monitor.web.security import Context
+from thresholds.model import IntArray
 
 router = APIRouter(include_in_schema=False)
 
@@ -95,18 +96,18 @@ def item_page(request: Request, ctx: Context, who: View, item: str, span: str = 
     days = int(span)
     today = ctx.now().astimezone(ctx.zone).date()
     since = midnight(ctx, today - timedelta(days=max(days, COMPARED_DAYS) + 40))
-    history = overview.history_of(ctx.db, item, areas, since)
-    if history is None:
+    history = overview.history_of(ctx.db, ctx.histories, item, areas, since)
+    if not history:
         raise Hidden
     viewed(request, who, f"item:{item}")
-    there = sorted({name for name in history.areas if name})
+    there = sorted({one.series.area for one in history if one.series.area})
     return render.page(
         request,
         "console/item.html",
         visitor=who,
         title=item,
         item=item,
-        demo_item=any(is_demo_source(source) for source in history.sources),
+        demo_item=any(is_demo_source(one.series.source) for one in history),
         goods=goods_of(ctx, history, today, days, area if area in there else ""),
         names=[NAMES[lag] for lag in LAGS],
         words=[word(NAMES[lag]) for lag in LAGS],
@@ -122,49 +123,39 @@ def midnight(ctx: WebContext, day: date) -> int:
     return int(datetime.combine(day, time(), ctx.zone).timestamp())
 
 
-def goods_of(ctx: WebContext, history: History, today: date, days: int, area: str) -> list[Goods]:
+def goods_of(ctx: WebContext, history: Sequence[Usable], today: date, days: int, area: str) -> list[Goods]:
     """The goods with any reading, those with most points first."""
-    groups: dict[tuple[str, str, str], list[int]] = {}
-    for s, key in enumerate(history.keys):
-        if not area or history.areas[s] == area:
-            groups.setdefault((key.spec, key.unit, key.channel), []).append(s)
-    local = local_days(ctx, history.columns.at)
-    found = [
-        one for group, members in groups.items() if (one := one_goods(history, local, group, members, today, days))
-    ]
+    ends = np.cumsum([len(one.series.at) for one in history])
+    local = np.split(local_days(ctx, np.concatenate([one.series.at for one in history])), ends[:-1])
+    groups: dict[tuple[str, str, str], list[tuple[Usable, IntArray]]] = {}
+    for one, day in zip(history, local, strict=True):
+        key = one.series.key
+        if not area or one.series.area == area:
+            groups.setdefault((key.spec, key.unit, key.channel), []).append((one, day))
+    found = [goods for group, members in groups.items() if (goods := one_goods(group, members, today, days))]
     return sorted(found, key=lambda goods: (-len(goods.points), goods.spec, goods.unit, goods.channel))
 
 
 def one_goods(
-    history: History,
-    local: np.ndarray,
-    group: tuple[str, str, str],
-    members: Sequence[int],
-    today: date,
-    days: int,
+    group: tuple[str, str, str], members: Sequence[tuple[Usable, IntArray]], today: date, days: int
 ) -> Goods | None:
-    of, value = history.columns.series_id, history.columns.value
-    lines: list[tuple[int, Line]] = []
-    parts = []
-    for s in members:
-        begin, end = np.searchsorted(of, [s, s + 1])
-        if (line := line_of(local[begin:end], value[begin:end])) is not None:
-            lines.append((s, line))
-            parts.append((local[begin:end], value[begin:end]))
-    mean = mean_of([line for _s, line in lines])
+    """`members` are the series with the local days of their readings; None where there is no reading."""
+    lines = [(one.series, line) for one, day in members if (line := line_of(day, one.series.value)) is not None]
+    mean = mean_of([line for _one, line in lines])
     if mean is None:
         return None
-    middle = float(np.median([line.value for _s, line in lines]))
+    parts = [(day, one.series.value) for one, day in members if len(day)]
+    middle = float(np.median([line.value for _one, line in lines]))
     points = [
         PointLine(
-            history.keys[s].point,
-            history.areas[s],
-            is_demo_source(history.sources[s]),
+            one.key.point,
+            one.area,
+            is_demo_source(one.source),
             line,
             as_date(line.day),
             line.value / middle - 1 if middle > 0 and len(lines) > 1 else None,
         )
-        for s, line in lines
+        for one, line in lines
     ]
     points.sort(key=lambda one: (-one.line.day, one.area, one.point))
     first = number_of(today) - days
@@ -172,12 +163,12 @@ def one_goods(
     return Goods(*group, mean, as_date(mean.day), points, svg)
 
 
-def local_days(ctx: WebContext, at: np.ndarray) -> np.ndarray:
+def local_days(ctx: WebContext, at: IntArray) -> IntArray:
     """int64[n]: local days since 1970-01-01."""
     if not len(at):
         return at
     low = datetime.fromtimestamp(int(at.min()), ctx.zone).date()
     high = datetime.fromtimestamp(int(at.max()), ctx.zone).date()
     edges = [midnight(ctx, low + timedelta(days=n)) for n in range((high - low).days + 1)]
-    found: np.ndarray = np.searchsorted(np.array(edges, np.int64), at, side="right") - 1 + number_of(low)
+    found: IntArray = np.searchsorted(np.array(edges, np.int64), at, side="right") - 1 + number_of(low)
     return found
