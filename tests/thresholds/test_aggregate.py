@@ -132,6 +132,23 @@ def test_the_order_of_points_does_not_matter() -> None:
     np.testing.assert_array_equal(one.panel.time, other.panel.time)
 
 
+def test_points_that_report_at_different_hours_make_more_values_than_any_has_quotes() -> None:
+    """A year of three points at three hours: a value at each of them, the first month's what they are alone."""
+    rng = np.random.default_rng(4)
+    rows = [
+        o for n in range(3) for o in quotes(np.round(rng.uniform(3, 9, 365), 2).tolist(), point=f"点{n}", hour=7 * n)
+    ] + quotes([5.0] * 365, point="点3", area="乙区")
+    panel = panel_of(rows)
+    found, early = averaged(panel), averaged(panel.only(panel.day < panel.day[0] + 30))
+    assert np.diff(found.panel.start).tolist() == [3 * 365, 365]
+    assert np.diff(early.panel.start).tolist() == [90, 30]
+    for name in ("time", "day", "value", "mark"):
+        long, short = getattr(found.panel, name), getattr(early.panel, name)
+        assert long[:90].tolist() == short[:90].tolist()
+        assert long[3 * 365 :][:30].tolist() == short[90:].tolist()
+    assert found.n_points[[0, 1, 2, -1]].tolist() == [1, 2, 3, 1]
+
+
 def test_areas_and_specs_are_averaged_apart() -> None:
     """Never across area, spec, unit or channel; a single point keeps its name, several have none."""
     rows = (
