@@ -19,6 +19,7 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from thresholds.model import Direction, Exit, Flag, Grade, Kind
+from thresholds.wording import number
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -184,19 +185,13 @@ def percent_of(flag: Flag) -> str:
 
 
 def numbers_of(flag: Flag) -> str:
-    """'现值 5.6，参照 4.98，阈值 10%': those that are known. The threshold is in the unit of the first finding."""
-    unit = one_line(flag.findings[0].unit) if flag.findings else ""
-    named = (("现值", flag.value, ""), ("参照", flag.expected, ""), ("阈值", flag.threshold, unit))
-    return "，".join(f"{name} {number(value)}{mark}" for name, value, mark in named if known(value))
+    """'现值 5.6，参照 4.98，界限 5.5': those that are known, all three in the unit of the item."""
+    named = (("现值", flag.value), ("参照", flag.expected), ("界限", flag.threshold))
+    return "，".join(f"{name} {number(value)}" for name, value in named if known(value))
 
 
 def known(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
-
-
-def number(value: float) -> str:
-    """At most six significant digits, without an exponent for everyday sizes."""
-    return f"{value:.6g}"
 
 
 def moment(at: datetime, zone: ZoneInfo) -> str:

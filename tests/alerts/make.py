@@ -56,7 +56,7 @@ FLAG = Flag(
     peak_grade=GRADE_III,
     value=5.6,
     expected=5.0,
-    threshold=10.0,
+    threshold=5.5,
     reason="一周上涨 12.0%，超过 10%",
     findings=(FINDING,),
 )

@@ -29,7 +29,7 @@ def test_the_text_says_what_where_how_much_since_when_why_and_how_to_answer() ->
     for part in (
         "异常波动（新增）：大米上涨12.0%",
         "地区：甲区 甲市场",
-        "数值：现值 5.6，参照 5，阈值 10%",
+        "数值：现值 5.6，参照 5，界限 5.5",
         "等级：三级",
         "起始：2026-03-01 16:00",
         "原因：一周上涨 12.0%，超过 10%",
