@@ -1,5 +1,5 @@
 # Every target works alone on a fresh clone. PYTHON=… chooses the interpreter (3.11 or newer).
-.PHONY: help run test check bench assets messages lock clean setup-run setup-test
+.PHONY: help run test check bench assets messages lock clean setup-run setup-test setup-check
 .DEFAULT_GOAL := help
 export PYTHON
 
@@ -25,7 +25,7 @@ test: setup-test
 	@# and CPython 3.11 cannot parse while another thread does, as printing a traceback does
 	.venv/bin/pytest tests/deploy/test_daemon.py tests/test_arrows.py
 
-check: setup-test
+check: setup-check
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
@@ -51,3 +51,6 @@ setup-run:
 
 setup-test:
 	@tools/setup.sh test
+
+setup-check:
+	@tools/setup.sh check

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Makes .venv ready: `tools/setup.sh run` with what the daemon needs, `tools/setup.sh test` with the developers' tools too.
+# Makes .venv ready: `tools/setup.sh run` with what the daemon needs, `tools/setup.sh test` with the developers' tools too,
+# `tools/setup.sh check` with these but without compiling the numeric kernels, which checks do not need.
 # The second call is quick: a stamp in .venv says which lock file, interpreter and folder it was made for.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-want=${1:?run or test}
+want=${1:?run, test or check}
 venv=.venv
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_INPUT=1
 
@@ -87,7 +88,7 @@ install() { # stamp name, lock file
 }
 
 build_assets() { # the console's scripts and styles; the daemon is more important than its looks
-    if [ "$want" = test ]; then
+    if [ "$want" != run ]; then
         "$venv/bin/python" tools/assets.py --dev || exit 1
     elif ! "$venv/bin/python" tools/assets.py; then
         echo "setup: the console's pages will be plain: everything on them works, without colours and charts" >&2
@@ -107,17 +108,23 @@ warm_kernels() { # compile the numeric kernels now, not at the first evaluation
     fi
 }
 
-# Two makes at once would spoil each other's .venv.
-if command -v flock >/dev/null 2>&1; then
-    exec 9>.venv.lock
+# Two makes at once would spoil each other's work: one at a time, with the packages and with the kernels.
+alone() { # lock file, kept until the next call or the end
+    command -v flock >/dev/null 2>&1 || return 0
+    exec 9>"$1"
     flock -n 9 || { echo "setup: waiting for another setup in this folder" >&2; flock 9; }
-fi
+}
+
+alone .venv.lock
 
 usable || make_venv
 case $want in
     run) if [ -f "$venv/stamp-test" ]; then install test requirements-dev.lock; else install run requirements.lock; fi ;;
-    test) install test requirements-dev.lock ;;
+    test | check) install test requirements-dev.lock ;;
     *) fail "unknown: $want" ;;
 esac
 build_assets
-warm_kernels
+if [ "$want" != check ]; then
+    alone "$venv/warm.lock"
+    warm_kernels
+fi
