@@ -59,6 +59,11 @@ def newest(quotes: Quotes, until: date, days: int) -> FloatArray:
     return found
 
 
+def mean(values: FloatArray) -> float:
+    """Rounded so far that the order of adding up does not show: 2.265 and 2.265 are written alike."""
+    return round(float(np.mean(values)), 9)
+
+
 def compared(quotes: Quotes, current: FloatArray, previous: FloatArray) -> dict[str, list[Row]]:
     """Rows by group, each over the points of one item, spec, unit and channel; in the order of first appearance."""
     goods: dict[tuple[str, str, str, str, str], list[int]] = {}
@@ -75,8 +80,8 @@ def compared(quotes: Quotes, current: FloatArray, previous: FloatArray) -> dict[
                 spec=spec,
                 unit=unit,
                 channel=channel,
-                current=float(np.mean(current[used])),
-                previous=float(np.mean(previous[both])) if both else None,
+                current=mean(current[used]),
+                previous=mean(previous[both]) if both else None,
                 points=len(used),
             )
         )

@@ -23,6 +23,17 @@ def test_a_point_that_reports_in_one_period_only_moves_no_mean() -> None:
     assert row.change == pytest.approx(0.1)
 
 
+def test_equal_means_are_written_alike_whatever_the_order_of_their_points() -> None:
+    """2.265 is 2.27 in both columns: never 2.27 beside 2.26 with no change between them."""
+    now = [2.25, 2.2, 2.45, 2.25, 2.1, 2.35, 2.15, 2.45, 2.2, 2.25]
+    before = [2.25, 2.2, 2.4, 2.3, 2.1, 2.35, 2.15, 2.45, 2.2, 2.25]
+    given = quotes(
+        *[(key("土豆", f"点{n}"), "蔬菜", {0: a, 1: b}) for n, (a, b) in enumerate(zip(now, before, strict=True))]
+    )
+    (row,) = compared(given, means(given, LAST, LAST), newest(given, LAST - timedelta(days=1), 7))["蔬菜"]
+    assert (row.current, row.previous) == (2.265, 2.265)
+
+
 def test_goods_that_nobody_reported_before_have_no_change() -> None:
     given = quotes((key("白菜", "甲"), "蔬菜", {0: 2.2}), (key("白菜", "乙"), "蔬菜", {0: 2.4}))
     (row,) = compared(
