@@ -36,6 +36,8 @@ FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
 PATIENCE_MS = 15_000
+GONE = ("net::ERR_INTERNET_DISCONNECTED", "net::ERR_FAILED")
+"""What a browser, or a service worker that has nothing kept, says without a network."""
 
 
 def chromium_path() -> str | None:
@@ -66,6 +68,8 @@ class Watch:
     faults: list[str] = field(default_factory=list)
     statuses: set[int] = field(default_factory=set)
     """answers that a test asked for, such as 404"""
+    offline: bool = False
+    """the test takes the network away"""
 
     def follow(self, page: Page) -> None:
         page.on("console", self.on_console)
@@ -79,6 +83,8 @@ class Watch:
             self.faults.append(f"console: {message.text}")
 
     def is_expected(self, text: str) -> bool:
+        if self.offline and any(word in text for word in GONE):
+            return True
         return "Failed to load resource" in text and any(f"status of {status} " in text for status in self.statuses)
 
     def on_request(self, request: Request) -> None:
@@ -86,6 +92,8 @@ class Watch:
             self.faults.append(f"request to another host: {request.url}")
 
     def on_failed(self, request: Request) -> None:
+        if self.offline and request.failure in GONE:
+            return
         if request.failure != "net::ERR_ABORTED":  # left before it was answered
             self.faults.append(f"request failed: {request.url}: {request.failure}")
 
@@ -111,9 +119,11 @@ class Tabs:
         scripts: bool = True,
         dark: bool = False,
         statuses: tuple[int, ...] = (),
+        offline: bool = False,
         **options: Any,
     ) -> Page:
-        """A tab in a browser of its own. `who` is signed in; `statuses` are answers that are no fault, such as 404.
+        """A tab in a browser of its own. `who` is signed in; `statuses` are answers that are no fault, such as 404;
+        `offline`: the test takes the network away, which is no fault either.
 
         Addresses are given to `goto` without the host. `options` go to playwright's `new_context`.
         """
@@ -135,7 +145,7 @@ class Tabs:
             context.add_cookies(
                 [{"name": c.name, "value": c.value or "", "domain": host, "path": "/"} for c in who.cookies.jar]
             )
-        watch = Watch(self.running.url, statuses=set(statuses))
+        watch = Watch(self.running.url, statuses=set(statuses), offline=offline)
         context.on("page", watch.follow)
         self.watches.append(watch)
         self.contexts.append(context)

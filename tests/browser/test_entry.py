@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Error, Page, Route, expect
 
 from monitor.store import accounts, observations
 from monitor.store.database import Database
+from monitor.web.console import assets
 from tests.browser.checks import good, picture
 from tests.browser.conftest import Tabs
 from tests.console import people
 from tests.console.test_entry import CABBAGE, EGGS, POINT, PORK, TODAY, put
-from tests.web.conftest import Running
+from tests.web.conftest import NOW, Running
 from thresholds.model import SeriesKey
 
 RICE = SeriesKey("粳米", "", "元/500克", "零售", POINT)
@@ -91,6 +94,124 @@ def test_a_reporter_loses_the_network_and_nothing_is_stored_twice(
     page.reload()
     assert page.evaluate("Object.keys(localStorage).filter((one) => one.startsWith('prices:'))") == []
     assert len(observations.list_observations(stocked.db, since=TODAY, every_revision=True)) == 3
+
+
+KEPT_FORMS = """async () => {
+  const found = [];
+  for (const name of await caches.keys()) {
+    if (!name.startsWith("entry-form:")) continue;
+    const cache = await caches.open(name);
+    const texts = await Promise.all((await cache.keys()).filter((one) => new URL(one.url).pathname === "/entry")
+      .map(async (one) => (await cache.match(one)).text()));
+    found.push([name, texts]);
+  }
+  return found;
+}"""
+
+
+def kept_forms(page: Page, fits: Callable[[list[tuple[str, list[str]]]], bool]) -> list[tuple[str, list[str]]]:
+    """The forms that this device keeps, by the name of their cache, as soon as they are as they should be."""
+    found: list[tuple[str, list[str]]] = []
+    for _ in range(100):
+        found = [(name, texts) for name, texts in page.evaluate(KEPT_FORMS)]
+        if fits(found):
+            return found
+        page.wait_for_timeout(100)
+    raise AssertionError(f"the device keeps {[(name, len(texts)) for name, texts in found]}")
+
+
+def one_form(found: list[tuple[str, list[str]]]) -> bool:
+    return [len(texts) for _, texts in found] == [1]
+
+
+def test_the_form_is_opened_without_a_network_and_sent_once_when_it_is_back(
+    tabs: Tabs, reporter: people.Browser, stocked: Running
+) -> None:
+    """Seen once, it opens in a new tab where there is no signal, with its looks; what is typed is stored once."""
+    page = tabs(reporter, width=360, offline=True)
+    page.goto("/entry")
+    kept_forms(page, one_form)
+    context = page.context
+    page.close()
+    context.set_offline(True)
+    page = context.new_page()
+    page.clock.set_fixed_time(NOW)
+    page.goto("/entry")
+    expect(page.locator("#offline")).to_be_visible()
+    assert page.evaluate("getComputedStyle(document.querySelector('.price')).display") != "list-item"
+    price(page, "鸡蛋").press_sequentially("4.3")
+    page.get_by_role("button", name="提交").click()
+    expect(page.locator("#kept")).to_contain_text("没有网络")
+    page.reload()
+    expect(price(page, "鸡蛋")).to_have_value("4.3")
+    assert today(stocked.db) == {}
+    context.set_offline(False)
+    expect(page.locator(".flash.done")).to_contain_text("已保存 1 个价格。")
+    expect(page.locator("#offline")).to_be_hidden()
+    assert today(stocked.db) == {"鸡蛋": [(4.3, "")]}
+    assert page.evaluate("Object.keys(localStorage).filter((one) => one.startsWith('prices:'))") == []
+
+
+def test_a_kept_form_that_is_opened_on_a_later_day_is_the_form_of_that_day(
+    tabs: Tabs, reporter: people.Browser, stocked: Running
+) -> None:
+    """What was reported on the day before stands in no field and is not sent again as today's."""
+    put(stocked.db, (EGGS, 0, 4.4))
+    page = tabs(reporter, offline=True)
+    page.goto("/entry")
+    expect(price(page, "鸡蛋")).to_have_value("4.4")
+    kept_forms(page, one_form)
+    page.context.set_offline(True)
+    page.clock.set_fixed_time(NOW + timedelta(days=1))
+    page.reload()
+    expect(page.locator("#offline")).to_be_visible()
+    expect(page.get_by_role("heading", name="2026-03-03 的价格")).to_be_visible()
+    expect(price(page, "鸡蛋")).to_have_value("")
+    assert page.locator("input[name=day]").first.input_value() == "2026-03-03"
+    expect(page.get_by_text("已报", exact=True)).to_have_count(0)
+
+
+def test_the_kept_form_goes_at_sign_out_with_another_person_and_with_another_build(
+    tabs: Tabs, reporter: people.Browser, stocked: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody sees what somebody else could report; a new build of the program leaves no old form behind."""
+    page = tabs(reporter, offline=True)
+    page.goto("/entry")
+    kept_forms(page, one_form)
+    monkeypatch.setattr(assets, "build", lambda: "another")
+    page.goto("/entry")
+    kept_forms(page, lambda found: one_form(found) and found[0][0] == "entry-form:another")
+    other = people.visitor(stocked, "reporter", name="ding", points=["城西农贸市场"])
+    page.context.add_cookies([{"name": "session", "value": other.cookies["session"], "url": stocked.url}])
+    page.goto("/entry")
+    ((_, texts),) = kept_forms(page, lambda found: one_form(found) and "城西" in found[0][1][0])
+    assert POINT not in "".join(texts)
+    page.get_by_role("button", name="退出").click()
+    kept_forms(page, lambda found: not found)
+    page.context.set_offline(True)
+    with pytest.raises(Error, match="ERR_FAILED"):
+        page.goto("/entry")
+
+
+def test_what_was_handed_in_is_sent_after_signing_in_again(
+    tabs: Tabs, reporter: people.Browser, stocked: Running
+) -> None:
+    """The session ended while the phone had no signal: the form waits for its owner, and is stored once."""
+    page = tabs(reporter, statuses=(401,), offline=True)
+    page.goto("/entry")
+    page.context.set_offline(True)
+    price(page, "鸡蛋").press_sequentially("4.3")
+    page.get_by_role("button", name="提交").click()
+    expect(page.locator("#kept")).to_contain_text("没有网络")
+    page.context.clear_cookies()
+    page.context.set_offline(False)
+    expect(page.locator("#kept")).to_contain_text("请重新登录")
+    assert today(stocked.db) == {}
+    again = people.browser(stocked, accounts.find(stocked.db, "cai"))
+    page.context.add_cookies([{"name": "session", "value": again.cookies["session"], "url": stocked.url}])
+    page.goto("/entry")
+    expect(page.locator(".flash.done")).to_contain_text("已保存 1 个价格。")
+    assert today(stocked.db) == {"鸡蛋": [(4.3, "")]}
 
 
 def test_an_answer_that_is_lost_on_the_way_stores_nothing_twice(

@@ -3,10 +3,11 @@
 const form = document.getElementById("prices");
 const say = document.getElementById("kept");
 const texts = form.dataset;
-const place = `prices:${texts.kept}`;
+let place = `prices:${texts.kept}`;
 const KEPT_DAYS = 3;
 let sending = false;
 let leaving = false;
+let signedOut = false;
 
 function fields() {
   return [...form.querySelectorAll("input[name]:not([type=hidden])")];
@@ -124,16 +125,55 @@ async function send() {
       return;
     }
   }
-  write(answer.status >= 500);
-  tell(answer.status === 401 || answer.status === 403 || answer.type === "opaqueredirect" ? texts.signin : texts.failed);
+  signedOut = answer.status === 401 || answer.status === 403 || answer.type === "opaqueredirect";
+  write(signedOut || answer.status >= 500); // what was handed in is sent once its owner has signed in again
+  tell(signedOut ? texts.signin : texts.failed);
 }
 
 function again() {
   const kept = read();
-  if (kept && kept.queued && !leaving) send();
+  if (kept && kept.queued && !leaving && !signedOut) send();
+}
+
+// This page was kept on the device (entry-worker.js) and there is no network. Opened on a later day it is the form of
+// that day, without what had been reported when it was kept.
+function openedOffline() {
+  const now = new Intl.DateTimeFormat("sv-SE", { timeZone: texts.zone }).format(new Date());
+  const note = document.getElementById("offline");
+  note.hidden = false;
+  if (now === form.elements.day.value) return;
+  document.querySelectorAll(".of-day").forEach((one) => {
+    one.textContent = one.textContent.replace(form.elements.day.value, now);
+  });
+  const parts = texts.kept.split("|");
+  parts[parts.length - 2] = now;
+  place = `prices:${parts.join("|")}`;
+  form.elements.day.value = now;
+  form.elements.form_id.value = [...crypto.getRandomValues(new Uint8Array(12))].map((one) => one.toString(16).padStart(2, "0")).join("");
+  for (const one of fields()) {
+    if (one.type === "checkbox") one.defaultChecked = one.checked = false;
+    else one.defaultValue = one.value = "";
+  }
+  form.querySelectorAll(".mark").forEach((one) => one.remove());
+  form.querySelectorAll(".there").forEach((one) => one.classList.remove("there"));
+  document.querySelectorAll(".only-online").forEach((one) => one.remove());
+}
+
+// Only where the address is safe (https, or this machine): elsewhere browsers keep no pages.
+async function keepThisForm() {
+  if (!("serviceWorker" in navigator) || !window.isSecureContext || !texts.worker) return;
+  const controlled = Boolean(navigator.serviceWorker.controller);
+  try {
+    await navigator.serviceWorker.register(texts.worker, { scope: texts.scope });
+    const ready = await navigator.serviceWorker.ready;
+    if (!controlled && !texts.offline) ready.active.postMessage({ keep: location.href });
+  } catch {
+    // a browser that does not want to: the form must be open before the network goes
+  }
 }
 
 tidy();
+if (texts.offline) openedOffline();
 form.addEventListener("input", (event) => {
   if (event.target.matches("input[data-before]")) ask(event.target);
   const kept = read();
@@ -161,3 +201,4 @@ if (wrong) {
   wrong.focus();
   write(false);
 }
+keepThisForm();

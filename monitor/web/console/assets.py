@@ -5,10 +5,12 @@ Without them the pages work all the same, only plainly; the log names once what 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import mimetypes
 from functools import cache, lru_cache
+from importlib.metadata import version
 from os import stat_result
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,18 @@ def url(name: str) -> str:
         say_missing(name)
         return ""
     return f"/static/{BUILT}/{found}"
+
+
+def path(name: str) -> Path | None:
+    """The built file; None where it was not built."""
+    found = manifest().get(name)
+    return STATIC / BUILT / found if found else None
+
+
+def build() -> str:
+    """A word that changes with every built file and with every version of the program."""
+    said = json.dumps([version("price-risk-monitor"), sorted(manifest().items())])
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
 def manifest() -> dict[str, str]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, HTTPException, Request
 from starlette.datastructures import FormData
 from starlette.responses import JSONResponse, Response
 
+from monitor.accounts import digest
 from monitor.entry import typed
 from monitor.entry.duties import Timeliness, date_of, day_number
 from monitor.entry.model import Line
@@ -18,7 +20,7 @@ from monitor.entry.typed import Field, Typed
 from monitor.rights import Visitor
 from monitor.store import audit, duties, forms, points, questions
 from monitor.store.acts import Who
-from monitor.web.console import render
+from monitor.web.console import assets, render
 from monitor.web.console.entry_access import (
     SOURCE,
     Reporter,
@@ -48,6 +50,8 @@ ON_A_PAGE = 150
 SHOWN_DAYS = 400
 """What was not reported for so long is not offered any more."""
 RECORD_DAYS = 14
+KEPT_FOR = "X-Entry-Form"
+"""Header of a form that the device of its owner may keep: for whom, in a word that says nothing else."""
 NEW = "new"
 NEW_FIELDS = ("item", "spec", "unit", "channel", "v", "n", "wrong", "confirm")
 """Field names of an item that the point did not report before end in this instead of a series' number."""
@@ -80,6 +84,20 @@ class Asked:
         """The address of this page."""
         query = {"point": self.point} | ({"day": self.day.isoformat()} if self.day != today else {})
         return "/entry?" + urlencode(query | ({"part": str(self.part)} if self.part > 1 else {}))
+
+
+@router.get("/entry/worker.js")
+def worker(request: Request) -> Response:
+    """The service worker that keeps the form on the device; for everybody, because it says nothing of anybody."""
+    path = assets.path("entry-worker.js")
+    if path is None:
+        raise HTTPException(404)
+    text = f"self.ENTRY_BUILD={json.dumps(assets.build())};\n{path.read_text('utf-8')}"
+    headers = {
+        "Cache-Control": "no-cache",
+        "Service-Worker-Allowed": request.scope.get("root_path", "") + "/entry",
+    }
+    return Response(text, media_type="text/javascript", headers=headers)
 
 
 @router.get("/entry")
@@ -141,7 +159,7 @@ def form_page(
     rows = [row_of(ctx, one, fields.get(str(one.id)), one.id in due) for one in here]
     first = day_number(now, ctx.zone) - RECORD_DAYS
     record = duties.history(ctx.db, first, first + RECORD_DAYS - 1, points={about.point}).get(about.point, [])
-    return render.page(
+    answer = render.page(
         request,
         "console/entry.html",
         visitor=who,
@@ -166,7 +184,11 @@ def form_page(
         asked=sum(bool(r.question or r.wrong) for r in rows) + bool(new and new.get("wrong")),
         new=dict.fromkeys(NEW_FIELDS, "") | dict(new or {}),
         now=now,
+        zone=ctx.zone.key,
     )
+    if status == 200 and about.day == today:
+        answer.headers[KEPT_FOR] = digest(f"form:{who.account_id}")  # the device may keep it: entry-worker.js
+    return answer
 
 
 def row_of(ctx: WebContext, line: Line, field: Field | None, due: bool) -> Row:
