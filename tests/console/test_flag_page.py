@@ -171,6 +171,11 @@ def test_other_years_are_laid_over_by_date_and_by_spring_festival(serve: Serve, 
     assert by[1, "gregorian"][-1] == main[-1 - 365]
     festival = found["at"].index(1771257600)  # 17 February 2026, the day of Spring Festival
     assert by[1, "lunar"][festival] == main[found["at"].index(1738080000)], "29 January 2025"
+    text = monitor(running).get("/flags/east1?show=years&span=all").text
+    picture = text.partition('<svg class="picture"')[2].partition("</svg>")[0]
+    assert re.findall(r'<path class="(s\d y\d)"', picture) == ["s3 y1", "s4 y1", "s3 y2", "s4 y2"]
+    assert len(picture) < 60_000, "of 860 readings only what can be seen is drawn"
+    assert "1年前（按春节对齐）" in words(text.partition("<table><caption")[2].partition("</table>")[0])
 
 
 def test_without_scripts_there_is_a_picture_and_a_table(city: Running) -> None:
@@ -182,6 +187,32 @@ def test_without_scripts_there_is_a_picture_and_a_table(city: Running) -> None:
     table = words(text.partition("<caption")[2].partition("</table>")[0])
     assert "2026-03-02" in table
     assert "5.7" in table
+
+
+def test_without_scripts_a_form_chooses_neighbours_other_years_and_the_time_that_is_drawn(city: Running) -> None:
+    evaluate(city.db, one("east1", "大白菜", points=("东一市场",), point="东一市场"))
+    browser = monitor(city)
+    plain = browser.get("/flags/east1").text
+    form = plain.partition('<form class="choose"')[2].partition("</form>")[0]
+    offered = re.findall(r'name="show" value="(\w+)"( checked)?', form)
+    assert offered == [("points", " checked"), ("others", ""), ("neighbours", ""), ("band", " checked")]
+    assert "西区" not in plain.partition("<table><caption")[2].partition("</table>")[0]
+
+    chosen = browser.get("/flags/east1?show=others&show=neighbours&span=90").text
+    figure = chosen.partition("<figure")[2].partition("</figure>")[0]
+    legend = words(figure.partition('<ul class="legend"')[2].partition("</ul>")[0])
+    for name in ("东二市场", "东三市场", "西区"):
+        assert name in legend, name
+    assert "上限" not in legend
+    lines = re.findall(r'<path class="(s[^"]+)" d="M', figure.partition("</svg>")[0])
+    assert len(set(lines)) == len(lines) == 3, "each has a look of its own"
+    table = words(chosen.partition("<table><caption")[2].partition("</table>")[0])
+    for name in ("东二市场", "东三市场", "西区", "2025-12-13"):
+        assert name in table, name
+    assert re.search(r'value="neighbours" checked', chosen)
+    assert '<option value="90" selected>' in chosen
+    assert '<details class="data" open>' in chosen
+    assert browser.get("/flags/east1?show=x&show=<script>&span=y").status_code == 200
 
 
 def test_a_point_that_is_silent_about_everything_has_a_page_without_a_chart(city: Running) -> None:

@@ -192,6 +192,7 @@ function draw(data) {
   lines.className = "lines quiet";
   lines.textContent = said("saidUnit");
   figure.querySelector("svg").replaceWith(area);
+  for (const one of figure.querySelectorAll(".legend, .choose")) one.remove(); // the tools do it, and more
   area.after(readout, tools);
   ranges[0][1]();
   readout.textContent = said("saidKeys");

@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from monitor.store.text import moment, seconds
+from monitor.web.console.chart_choice import Choice, legend, strokes
 from monitor.web.console.chart_data import DAY, Picture, holidays_between
 from thresholds.model import FloatArray, IntArray
 
-if TYPE_CHECKING:
-    from monitor.curves import Curve
-
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 800, 260, 56, 24, 12
+USUAL = Choice()
+FINEST = 400
+"""columns of the picture in which a line is drawn: of more readings the lowest and the highest in each"""
+ROWS, ROWS_CHOSEN, FEW = 30, 120, 4
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 800, 340, 56, 24, 12
 
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
     """The picture as SVG paths, in a box of WIDTH by HEIGHT.
 
-    lines   (class, path); bands (class, x, width) behind them; ticks (x, text) below, levels (y, text) at the side
+    lines   (class, path); bands (class, x, width) behind them; ticks (x, text) below, levels (y, text) at the side;
+            legend (class, name) of the lines
     """
 
     lines: tuple[tuple[str, str], ...]
     bands: tuple[tuple[str, float, float], ...]
     ticks: tuple[tuple[float, str], ...]
     levels: tuple[tuple[float, str], ...]
+    legend: tuple[tuple[str, str], ...]
     width: int = WIDTH
     height: int = HEIGHT
     left: int = LEFT
@@ -37,17 +40,16 @@ class Drawing:
     top: int = TOP
 
 
-def drawing(shown: Picture) -> Drawing:
-    """The main curve with the band of its rule, the flag's own points behind it, holidays and the flag's time."""
-    curves, (begin, end) = shown.curves, shown.shown
+def drawing(shown: Picture, choice: Choice = USUAL) -> Drawing:
+    """The main curve with what is chosen behind it, holidays and the flag's time."""
+    begin, end = choice.within(shown)
     end = max(end, begin + DAY)
-    own = [one.since(begin) for one in curves.points[: min(curves.of_flag, 6)]] if len(curves.points) > 1 else []
-    lines: list[tuple[str, IntArray, FloatArray]] = [("point", one.at, one.value) for one in own]
-    if curves.band is not None:
-        b = curves.band
-        lines += [("limit", b.at, b.low), ("limit", b.at, b.high), ("expected", b.at, b.expected)]
-    lines.append(("main", curves.main.at, curves.main.value))
-    inside = [(css, at[keep], v[keep]) for css, at, v in lines for keep in [(at >= begin) & (at <= end)]]
+    lines = strokes(shown, choice)
+    inside = []
+    for one in lines:
+        keep = (one.at >= begin) & (one.at <= end)
+        value = one.value if one.doubtful is None else np.where(one.doubtful, np.nan, one.value)
+        inside.append((one.css, one.at[keep], value[keep]))
     every = np.concatenate([v[np.isfinite(v)] for _, _, v in inside] or [np.empty(0)])
     if not len(every):
         every = np.array([0.0, 1.0])
@@ -59,7 +61,8 @@ def drawing(shown: Picture) -> Drawing:
     def y_of(value: float) -> float:
         return round(HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * (value - low) / (high - low), 1)
 
-    paths = tuple((css, path(at, v, x_of, y_of)) for css, at, v in inside if np.isfinite(v).any())
+    paths = tuple((css, path(*thinned(at, v), x_of, y_of)) for css, at, v in inside if np.isfinite(v).any())
+    form = "%m-%d" if end - begin <= 400 * DAY else "%Y-%m"
     until = end if shown.flag.end is None else seconds(shown.flag.end)
     spans = [("holiday", a, b) for _name, a, b in holidays_between(begin, end, shown.zone)]
     spans.append(("this", seconds(shown.flag.start), max(until, seconds(shown.flag.start) + DAY)))
@@ -71,9 +74,22 @@ def drawing(shown: Picture) -> Drawing:
     return Drawing(
         lines=paths,
         bands=bands,
-        ticks=tuple((x_of(at), moment(at).astimezone(shown.zone).strftime("%m-%d")) for at in ticks(begin, end)),
+        ticks=tuple((x_of(at), moment(at).astimezone(shown.zone).strftime(form)) for at in ticks(begin, end)),
         levels=tuple((y_of(value), f"{value:.6g}") for value in levels(low, high)),
+        legend=tuple(legend(lines)),
     )
+
+
+def thinned(at: IntArray, values: FloatArray) -> tuple[IntArray, FloatArray]:
+    """No more than a picture can show: of each of FINEST parts of the time the lowest and the highest value."""
+    if len(at) <= 2 * FINEST:
+        return at, values
+    part = (at - at[0]) * FINEST // (at[-1] - at[0] + 1)
+    order = np.lexsort((values, part))
+    first = np.flatnonzero(np.diff(part[order], prepend=-1))
+    last = np.append(first[1:], len(order)) - 1
+    keep = np.unique(order[np.concatenate([first, last])])
+    return at[keep], values[keep]
 
 
 def scale_of(every: FloatArray) -> tuple[float, float]:
@@ -121,12 +137,15 @@ class Reading:
     points: tuple[float | None, ...]
 
 
-def readings(shown: Picture, most: int = 30) -> tuple[list[str], list[Reading]]:
-    """Names of the points in the table, and the newest rows of it first."""
+def readings(shown: Picture, choice: Choice = USUAL) -> tuple[list[str], list[Reading]]:
+    """Names of the lines in the table beside the main one, and the newest rows of it first: more where chosen."""
     curves = shown.curves
-    own: Sequence[Curve] = curves.points[: min(curves.of_flag or 4, 6)] if len(curves.points) > 1 else ()
-    last = shown.shown[1]
-    at = curves.main.at[curves.main.at <= last][-most:]
+    own = [one for one in strokes(shown, choice) if one.aside]
+    if not own and not choice.made:
+        own = strokes(shown, Choice(frozenset({"others"})))[:-1][:FEW]
+    begin, last = choice.within(shown)
+    within = curves.main.at[(curves.main.at >= begin) & (curves.main.at <= last)]
+    at = within[-(ROWS_CHOSEN if choice.made else ROWS) :]
     values = dict(zip(curves.main.at.tolist(), curves.main.value.tolist(), strict=True))
     band: dict[int, tuple[float, float, float]] = {}
     if curves.band is not None:
@@ -139,4 +158,4 @@ def readings(shown: Picture, most: int = 30) -> tuple[list[str], list[Reading]]:
         Reading(moment(t), values[t], *band.get(t, nothing), tuple(one.get(t) for one in by_point))
         for t in reversed(at.tolist())
     ]
-    return [one.point for one in own], rows
+    return [one.label for one in own], rows

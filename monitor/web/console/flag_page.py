@@ -28,6 +28,7 @@ from monitor.store.similar import Likeness, Past, similar_flags
 from monitor.web import page as open_page
 from monitor.web.console import render
 from monitor.web.console.asking import DUE_WORDS, ask_points, question_text
+from monitor.web.console.chart_choice import SPANS, Choice, offered
 from monitor.web.console.chart_data import Picture, columns, picture
 from monitor.web.console.chart_drawing import drawing, readings
 from monitor.web.console.colleagues import Colleagues, colleagues
@@ -98,7 +99,7 @@ def one_flag(request: Request, ctx: Context, id: str) -> Response:
     record = row.record
     shown = picture(request, who, record)
     values = (
-        evidence(request, ctx, record, shown)
+        evidence(request, ctx, record, shown, Choice.of(request.query_params))
         | {"point_lines": point_lines(who, record, shown)}
         | around(ctx, who, record.flag)
         | people(request, ctx, who, record.flag, shown)
@@ -117,10 +118,12 @@ def chart(request: Request, ctx: Context, who: V, id: str) -> Response:
     return JSONResponse(columns(shown) if shown else {}, headers={"Cache-Control": "no-store"})
 
 
-def evidence(request: Request, ctx: WebContext, record: FlagRecord, shown: Picture | None) -> dict[str, Any]:
+def evidence(
+    request: Request, ctx: WebContext, record: FlagRecord, shown: Picture | None, choice: Choice
+) -> dict[str, Any]:
     """Why it was raised: the sentences of `monitor explain`, what was measured, the chart, the rules, the course."""
     facts, everybody = flag_facts(ctx.db, record, ctx.zone), colleagues(request)
-    names, rows = readings(shown) if shown else ([], [])
+    names, rows = readings(shown, choice) if shown else ([], [])
     return {
         "flag": record.flag,
         "record": record,
@@ -131,7 +134,10 @@ def evidence(request: Request, ctx: WebContext, record: FlagRecord, shown: Pictu
         "calendars": CALENDARS,
         "number": number,
         "shown": shown,
-        "drawn": drawing(shown) if shown else None,
+        "drawn": drawing(shown, choice) if shown else None,
+        "choice": choice,
+        "parts": offered(shown) if shown else [],
+        "spans": SPANS,
         "reading_names": names,
         "readings": rows,
         "log": [log_line(entry, everybody) for entry in facts["log"]],
