@@ -11,6 +11,8 @@ from monitor.documents.text import COLUMNS, UNCHANGED, change_text, foot, harmle
 WIDTHS = (16, 14, 12, 10, 10, 10, 10, 10, 30)
 SAFE = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False, "in_memory": True}
 CHART_SHEET = "走势"
+A4 = 9
+"""of the paper sizes of Excel"""
 
 
 def xlsx_of(report: Report, signer: str = "") -> bytes:
@@ -27,6 +29,7 @@ def xlsx_of(report: Report, signer: str = "") -> bytes:
         "text": book.add_format({"text_wrap": True, "valign": "top"}),
         "column": book.add_format({"bold": True, "border": 1, "bg_color": "#EEF1F4"}),
         "cell": book.add_format({"border": 1}),
+        "right": book.add_format({"border": 1, "align": "right"}),
         "price": book.add_format({"border": 1, "num_format": "0.00"}),
         "change": book.add_format({"border": 1, "num_format": "+0.0%;-0.0%"}),
     }
@@ -72,6 +75,7 @@ def text_sheet(sheet: Any, report: Report, signer: str, formats: dict[str, Any])
                 at += 1
     line(foot(report, signer), "text")
     sheet.set_landscape()
+    sheet.set_paper(A4)
     sheet.fit_to_pages(1, 0)
 
 
@@ -80,11 +84,11 @@ def write_row(sheet: Any, at: int, row: Any, formats: dict[str, Any]) -> None:
         sheet.write_string(at, place, harmless(text), formats["cell"])
     sheet.write_number(at, 4, row.current, formats["price"])
     if row.previous is None:
-        sheet.write_string(at, 5, "/", formats["cell"])
+        sheet.write_string(at, 5, "/", formats["right"])
     else:
         sheet.write_number(at, 5, row.previous, formats["price"])
     if row.change is None or change_text(row) == UNCHANGED:
-        sheet.write_string(at, 6, change_text(row), formats["cell"])
+        sheet.write_string(at, 6, change_text(row), formats["right"])
     else:
         sheet.write_number(at, 6, row.change, formats["change"])
     sheet.write_number(at, 7, row.points, formats["cell"])

@@ -10,7 +10,7 @@ import msgspec
 import openpyxl
 import pytest
 
-from monitor.documents.docx import docx_of
+from monitor.documents.docx import COLUMN_MM, apart, docx_of
 from monitor.documents.model import Report
 from monitor.documents.periodic import weekly
 from monitor.documents.text import file_name, harmless
@@ -46,6 +46,19 @@ def test_a_docx_holds_title_period_lead_tables_picture_and_who_signed(report: Re
     ):
         assert wanted in text
     assert any(name.startswith("word/media/") for name in zipfile.ZipFile(BytesIO(data)).namelist())
+
+
+def test_documents_are_for_a4_and_tables_repeat_their_heads(report: Report) -> None:
+    made = docx.Document(BytesIO(docx_of(report)))
+    page = {name: round(getattr(made.sections[0], name).mm) for name in ("page_width", "page_height", "left_margin")}
+    assert page == {"page_width": 210, "page_height": 297, "left_margin": 25}
+    assert sum(COLUMN_MM) == 210 - 2 * 25
+    assert all("w:tblHeader" in table.rows[0]._tr.xml for table in made.tables)
+    assert openpyxl.load_workbook(BytesIO(xlsx_of(report)))["报告"].page_setup.paperSize == 9
+
+
+def test_marks_beside_a_chart_stand_apart() -> None:
+    assert apart([100.0, 114.0, 100.1, 99.0], 1.0) == [100.0, 114.0, 101.0, 99.0]
 
 
 def test_an_xlsx_holds_prices_and_changes_as_numbers(report: Report) -> None:
