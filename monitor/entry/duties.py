@@ -20,6 +20,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -96,6 +97,7 @@ def date_of(day: int) -> date:
     return EPOCH + timedelta(days=day)
 
 
+@lru_cache(maxsize=10_000)
 def moment_of(day: int, minute: int, zone: ZoneInfo) -> int:
     """Epoch seconds of a local time of day."""
     midnight = datetime.combine(date_of(day), time(), zone)

@@ -192,7 +192,7 @@ def _completeness(
     """The day of every point that had to report on it, report by report."""
     found: dict[str, PointDay] = {}
     urgent = by.urgent(connection, zone, day)
-    for row in connection.execute(_by_weekday(day, zone, where, by.works(day), urgent)):
+    for row in connection.execute(_by_weekday(day, zone, where, by.works(day), urgent)).all():
         _add(found, row, day, zone, now, None if row.came is None else int(row.came))
     _add_overdue(connection, found, zone, day, now, where & by.overdue(day, urgent))
     for one in found.values():

@@ -6,59 +6,65 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select
 
 from monitor.entry.model import Beside, Line, Value
-from monitor.schema import observation, observation_note, series
+from monitor.schema import observation_note, series
 from monitor.store.columns import Columns, columns_in
 from monitor.store.database import Database
 from monitor.store.demo import is_demo_source
 from monitor.store.text import moment, seconds
 from thresholds.model import BoolArray, FloatArray, IntArray, Mark, ObservationBatch, SeriesKey
 
-LATEST = 2**62
+LATEST = 2**52
+OF_POINT = select(series).where(series.c.point == bindparam("wanted"))
 
 
 def lines(db: Database, point: str, start: datetime, end: datetime, *, oldest: datetime) -> list[Line]:
     """The series of a point that had a value since `oldest`, with the newest value from `start` on and before `end`,
     and the newest before `start`. In order of their keys."""
+    first, begin, over = seconds(oldest), seconds(start), seconds(end)
     with db.connect() as connection:
-        rows = connection.execute(select(series).where(series.c.point == point)).all()
-        ids = [row.id for row in rows]
-        newest = _newest(connection, ids, seconds(oldest), LATEST)
-        ids = [i for i in ids if i in newest]
-        on_day = _newest(connection, ids, seconds(start), seconds(end))
-        before = _newest(connection, ids, seconds(oldest), seconds(start))
-        notes = _notes(connection, ids, seconds(start), seconds(end))
-    found = []
-    for row in rows:
-        key = SeriesKey(row.item, row.spec, row.unit, row.channel, row.point)
-        if row.id not in newest:
-            continue
-        day, last = on_day.get(row.id), before.get(row.id)
-        if day is not None:
-            day = Value(day.at, day.value, notes.get((row.id, seconds(day.at)), ""))
-        found.append(Line(row.id, key, row.area, is_demo_source(row.source), day, last))
-    return sorted(found, key=lambda one: one.key)
+        rows = connection.execute(OF_POINT, {"wanted": point}).all()
+        ids = np.array([row.id for row in rows], np.int64)
+        newest = _newest(db, connection, ids, LATEST)
+        ids = np.array([i for i in ids.tolist() if i in newest and newest[i][0] >= first], np.int64)
+        # most often the newest value is the one of the day or the one before it: then nothing more is looked for
+        on_day = newest | _newest(db, connection, later(ids, newest, over), over - 1)
+        before = on_day | _newest(db, connection, later(ids, on_day, begin), begin - 1)
+        notes = _notes(connection, ids.tolist(), begin, over)
+
+    def value(found: tuple[int, float], low: int, high: int, note: str = "") -> Value | None:
+        return Value(moment(found[0]), found[1], note) if low <= found[0] < high else None
+
+    wanted = set(ids.tolist())
+    return sorted(
+        (
+            Line(
+                row.id,
+                SeriesKey(row.item, row.spec, row.unit, row.channel, row.point),
+                row.area,
+                is_demo_source(row.source),
+                value(on_day[row.id], begin, over, notes.get((row.id, on_day[row.id][0]), "")),
+                value(before[row.id], first, begin),
+            )
+            for row in rows
+            if row.id in wanted
+        ),
+        key=lambda one: one.key,
+    )
 
 
-def _newest(connection: Connection, ids: Sequence[int], low: int, high: int) -> dict[int, Value]:
-    """The newest revision of the newest time in [low, high) of each series that has one."""
-    if not ids:
-        return {}
-    o = observation.c
-    newest = (
-        select(o.series_id, func.max(o.at).label("at"))
-        .where(o.series_id.in_(ids), o.at >= low, o.at < high)
-        .group_by(o.series_id)
-        .subquery()
-    )
-    query = (
-        select(o.series_id, o.at, o.value)
-        .join(newest, (newest.c.series_id == o.series_id) & (newest.c.at == o.at))
-        .order_by(o.series_id, o.revision)
-    )
-    return {row.series_id: Value(moment(row.at), row.value) for row in connection.execute(query)}
+def later(ids: IntArray, newest: Mapping[int, tuple[int, float]], than: int) -> IntArray:
+    """Those of the series whose value is of `than` or later."""
+    return np.array([i for i in ids.tolist() if newest[i][0] >= than], np.int64)
+
+
+def _newest(db: Database, connection: Connection, ids: IntArray, until: int) -> dict[int, tuple[int, float]]:
+    """(time, value) of the newest revision of the newest time up to `until` of each series that has one."""
+    rows = db.bulk.read_newest(connection, ids, np.full(len(ids), until, np.int64), 1)
+    found = zip(ids[rows.series_id].tolist(), rows.at.tolist(), rows.value.tolist(), strict=True)
+    return {i: (at, value) for i, at, value in found}
 
 
 def _notes(connection: Connection, ids: Sequence[int], low: int, high: int) -> dict[tuple[int, int], str]:

@@ -14,6 +14,7 @@ from pydantic import Field
 from collectors.base import StoredCounts
 from monitor.areas import AreaOptions
 from monitor.entry.tools import EntryTools, shipped_tools
+from monitor.store.answers import Answers
 from monitor.store.database import Database
 from monitor.store.histories import Histories
 from thresholds.settings import Duration, Secret, Settings
@@ -152,7 +153,7 @@ class WebContext:
     report_maker     makes reports by what is now in force; None where there is no daemon behind
     base             the folder that paths of the configuration are relative to
     city             the area of what concerns the whole city
-    histories        what pages read of the history of items, kept while the data are the same
+    histories, answers  what pages read of the data, kept while they are the same
     on_store_error   called with the reason of a StoreError that made a request fail; for the metrics
     """
 
@@ -176,6 +177,7 @@ class WebContext:
     zone: ZoneInfo = SHANGHAI
     language: str = "zh_CN"
     histories: Histories = field(default_factory=Histories)
+    answers: Answers = field(default_factory=Answers)
 
     def now(self) -> datetime:
         now = self.clock()

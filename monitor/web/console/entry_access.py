@@ -58,7 +58,11 @@ def own_points(ctx: WebContext, who: Visitor) -> dict[str, str]:
     """The points that the visitor reports, with their areas ("" where it is not known yet)."""
     reach = who.reach(Action.OBSERVATIONS_REPORT)
     prices = series.c.channel != complaints.CHANNEL  # counts of complaints have a form of their own
-    found = points.points_where(ctx.db, reach.where(series.c.area, series.c.point) & prices) if reach else {}
+
+    def ask() -> dict[str, str]:
+        return points.points_where(ctx.db, reach.where(series.c.area, series.c.point) & prices)
+
+    found = ctx.answers.get(ctx.db, ("own_points", reach), ask) if reach else {}
     return dict(sorted({**dict.fromkeys(reach.points, ""), **found}.items()))
 
 

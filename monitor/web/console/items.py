@@ -65,7 +65,8 @@ class Goods:
 def listed(request: Request, ctx: Context, who: View, q: str = "", cls: str = "", page: int = 1) -> HTMLResponse:
     areas = who.reach(Action.OVERVIEW_VIEW).areas
     there = known(request, areas)
-    found = [one for one in overview.list_items(ctx.db, areas) if wanted(one, q.strip(), cls, there.by_class)]
+    every = ctx.answers.get(ctx.db, ("items", areas), lambda: overview.list_items(ctx.db, areas))
+    found = [one for one in every if wanted(one, q.strip(), cls, there.by_class)]
     page = max(1, page)
     shown = found[(page - 1) * PAGE : page * PAGE]
     viewed(request, who, "items")
