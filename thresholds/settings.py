@@ -47,7 +47,8 @@ class FaultsError(Exception):
 class Settings(BaseModel):
     """Base of every settings table: unknown keys are faults, values do not change after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    # Made ready when first used: most tables are parts of a whole, for which they are made ready once more anyway.
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, defer_build=True)
     page: ClassVar[str] = "docs/configuration.md"
     """where the keys of such a file are described"""
 
