@@ -146,6 +146,7 @@ def environment(zone: ZoneInfo) -> Environment:
         extensions=[Cells],
     )
     made.globals.update(_=said, ngettext=said_of, zh=zh)
+    made.filters["zh"] = zh
     made.filters["local"] = lambda at: local_time(at, zone)
     made.filters["day"] = lambda at: local_time(at, zone, "%Y-%m-%d")
     made.filters["clock"] = lambda at: local_time(at, zone, "%H:%M")
