@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from alerts.texts import short_code
 from monitor.check import check
 from monitor.evaluation import Evaluation
 from monitor.metrics import Metrics
@@ -173,6 +174,7 @@ def test_explain_gives_the_reasoning_of_a_flag(folder: Path) -> None:
         assert flag.rule in said
         assert len(said.splitlines()) >= 3
         assert len(set(said.splitlines())) == len(said.splitlines())
+    assert good(folder, "explain", short_code(flags[0].id).lower()) == good(folder, "explain", flags[0].id)
 
 
 def evaluate(folder: Path) -> None:
