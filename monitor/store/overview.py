@@ -11,16 +11,19 @@ from sqlalchemy import func, select
 from monitor.rights import Areas
 from monitor.schema import flag as flag_table
 from monitor.schema import series
+from monitor.store.bulk import Rows
 from monitor.store.columns import SeriesColumns, series_in
 from monitor.store.database import Database
 from monitor.store.flag_rows import FlagState
 from monitor.store.histories import Histories, SeriesHistory
-from monitor.store.suspects import doubted, suspects
+from monitor.store.suspects import doubted, judged, suspects
 from thresholds.model import BoolArray, FloatArray, IntArray, Mark
 
 REVISED = 6
 """rows read beyond two times, because a corrected reading has several"""
 FAR = 2**40
+DOUBTED = 40 * 86_400
+"""seconds before the newest reading in which errors are looked for: movers are younger"""
 OPEN = (str(FlagState.OPEN), str(FlagState.ACKNOWLEDGED))
 
 
@@ -62,13 +65,17 @@ class ItemLine:
 
 
 def newest(db: Database) -> Newest:
-    """The two newest readings of every series."""
+    """The two newest readings of every series that are not held to be errors."""
     with db.connect() as connection:
         known = series_in(connection)
         n = len(known.ids)
         rows = db.bulk.read_newest(connection, known.ids, np.full(n, FAR, np.int64), 2 + REVISED)
+        since = int(rows.at.max()) - DOUBTED if len(rows) else 0
+        doubts, errors = suspects(connection, since), judged(connection, since)
     last = np.ones(len(rows), np.bool_)  # the newest revision of each time
     last[:-1] = (rows.series_id[1:] != rows.series_id[:-1]) | (rows.at[1:] != rows.at[:-1])
+    last &= ~doubted(doubts, known.keys, rows.series_id, rows.at)
+    last &= ~judged_among(errors, known, rows)
     of, at, value = rows.series_id[last], rows.at[last], rows.value[last]
     ends = np.searchsorted(of, np.arange(n), side="right")
     count = ends - np.searchsorted(of, np.arange(n), side="left")
@@ -76,6 +83,15 @@ def newest(db: Database) -> Newest:
     some, several = np.flatnonzero(count > 0), np.flatnonzero(count > 1)
     found.at[some], found.value[some] = at[ends[some] - 1], value[ends[some] - 1]
     found.before_at[several], found.before[several] = at[ends[several] - 2], value[ends[several] - 2]
+    return found
+
+
+def judged_among(errors: set[tuple[int, int, int]], known: SeriesColumns, rows: Rows) -> BoolArray:
+    """bool[n]: the rows that people judged to be errors; `rows.series_id` are places in `known`."""
+    found = np.zeros(len(rows), np.bool_)
+    for series_id, at, revision in errors:
+        begin, end = np.searchsorted(rows.series_id, [np.searchsorted(known.ids, series_id) + n for n in (0, 1)])
+        found[begin:end] |= (rows.at[begin:end] == at) & (rows.revision[begin:end] == revision)
     return found
 
 

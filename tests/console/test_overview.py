@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -119,6 +120,35 @@ def test_an_item_shows_changes_and_compares_points(city: Running) -> None:
     assert re.search(r"东区市场 东区 2026-03-02 2\.20 ↑ \+10\.0%", text)
     for name in ("周环比", "旬环比", "月环比", "同比", "农历同比"):
         assert name in text
+
+
+def test_a_price_that_is_doubted_or_judged_an_error_moves_no_mean(city: Running) -> None:
+    """A slip of the decimal point yesterday is no fall today: neither on the wall nor on the page of the item."""
+    slip = TODAY - timedelta(days=1)
+    rows = [Observation(key("大米", "东区市场"), slip, 30.0, area="东区")]
+    observations.add(city.db, ObservationBatch.of(rows), source="日报", name="slip.csv", now=NOW)
+    viewer = visitor(city, "viewer")
+    assert "日环比 ↓ -81.8%" in words(viewer.get("/items/大米").text)
+    point = {"item": "大米", "area": "东区", "point": "东区市场", "points": ("东区市场",), "kind": Kind.DATA}
+    when = {"start": slip, "first_flagged": slip, "last_hit": slip, "end": TODAY, "end_reason": "cleared"}
+    doubt = replace(flag("slip", rule="gate/factor", **point), **when)
+    stuck = replace(doubt, id="stuck", rule="gate/stuck", area="西区", points=("西区市场",))
+    since = {"大米": int(slip.timestamp())}
+    save_evaluation(city.db, [doubt, stuck], items={"大米"}, since=since, dirty=[], now=NOW, notify=nobody)
+    text = words(viewer.get("/items/大米").text)
+    assert "日环比 持平" in text, "against the day before the slip"
+    assert re.search(r"东区市场 东区 2026-03-02 3\.00 持平", text)
+    assert "未计入疑似或已判为错误的读数 1 个。" in text
+    assert "大米" not in words(viewer.get("/wall").text).partition("今日变动最大")[2].partition("区域和品类")[0]
+
+
+def test_away_from_spring_festival_the_lunar_year_is_not_shown_twice() -> None:
+    from monitor.changes import LAGS
+    from monitor.documents.comparison import number_of
+    from monitor.web.console.items import lags_of
+
+    assert lags_of([number_of(TODAY.date())]) == LAGS
+    assert lags_of([number_of(TODAY.date().replace(month=11))]) == LAGS[:-1]
 
 
 def test_the_history_of_an_item_is_drawn_and_told(city: Running) -> None:

@@ -25,6 +25,7 @@ from monitor.web.console.known import known
 from monitor.web.console.visit import Hidden, viewed, visitor
 from monitor.web.context import WebContext
 from monitor.web.security import Context
+from thresholds.calendar import Lag, earlier
 from thresholds.model import IntArray
 
 router = APIRouter(include_in_schema=False)
@@ -59,6 +60,7 @@ class Goods:
     day: date
     points: list[PointLine]
     svg: Markup
+    left_out: int
 
 
 @router.get("/items")
@@ -102,6 +104,8 @@ def item_page(request: Request, ctx: Context, who: View, item: str, span: str = 
         raise Hidden
     viewed(request, who, f"item:{item}")
     there = sorted({one.series.area for one in history if one.series.area})
+    goods = goods_of(ctx, history, today, days, area if area in there else "")
+    lags = lags_of([one.mean.day for one in goods])
     return render.page(
         request,
         "console/item.html",
@@ -109,15 +113,22 @@ def item_page(request: Request, ctx: Context, who: View, item: str, span: str = 
         title=item,
         item=item,
         demo_item=any(is_demo_source(one.series.source) for one in history),
-        goods=goods_of(ctx, history, today, days, area if area in there else ""),
-        names=[NAMES[lag] for lag in LAGS],
-        words=[word(NAMES[lag]) for lag in LAGS],
+        goods=goods,
+        names=[NAMES[lag] for lag in lags],
+        words=[word(NAMES[lag]) for lag in lags],
         spans=list(SPANS.items()),
         span=span,
         area=area if area in there else "",
         areas=[("", _("全部区域")), *((name, name) for name in there)],
         queue=who.may(Action.FLAGS_VIEW),
     )
+
+
+def lags_of(days: Sequence[int]) -> Sequence[Lag]:
+    """The lags that are shown; away from Spring Festival the lunar year says what the Gregorian one says."""
+    newest = np.array(days, np.int32)
+    same = np.array_equal(earlier(newest, Lag.YEAR), earlier(newest, Lag.LUNAR_YEAR))
+    return tuple(lag for lag in LAGS if not (same and lag is Lag.LUNAR_YEAR))
 
 
 def midnight(ctx: WebContext, day: date) -> int:
@@ -161,7 +172,7 @@ def one_goods(
     points.sort(key=lambda one: (-one.line.day, one.area, one.point))
     first = number_of(today) - days
     svg = history_svg(parts, first, number_of(today), group[1])
-    return Goods(*group, mean, as_date(mean.day), points, svg)
+    return Goods(*group, mean, as_date(mean.day), points, svg, sum(one.left_out for one, _day in members))
 
 
 def local_days(ctx: WebContext, at: IntArray) -> IntArray:
