@@ -14,13 +14,15 @@ help:
 	@echo 'make clean   remove what was set up; your data stays'
 
 CONFIG ?= config.toml
+# some tests wait for servers and clocks: one worker more than there are processors
+WORKERS ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
 
 run: setup-run
 	@exec .venv/bin/monitor run --config $(CONFIG)
 
 test: setup-test
 	@tools/system-packages.sh
-	.venv/bin/pytest -n auto --dist loadfile --ignore tests/deploy/test_daemon.py --ignore tests/test_arrows.py $(ARGS)
+	.venv/bin/pytest -n $(WORKERS) --dist loadfile --ignore tests/deploy/test_daemon.py --ignore tests/test_arrows.py $(ARGS)
 	@# a daemon starved by tests beside it raises alerts, and rightly: this one runs alone
 	@# and CPython 3.11 cannot parse while another thread does, as printing a traceback does
 	.venv/bin/pytest tests/deploy/test_daemon.py tests/test_arrows.py
