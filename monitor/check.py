@@ -17,7 +17,7 @@ from monitor.entry.options import EntryOptions
 from monitor.web.context import WebSettings
 from thresholds.plan import Policy
 from thresholds.plan_files import load_policy
-from thresholds.settings import Fault
+from thresholds.settings import Fault, read_text
 from thresholds.workdays import load_workdays
 
 
@@ -102,8 +102,10 @@ def classes_of_entry(draft: Draft, policy: Policy | None) -> Iterator[Fault]:
 def workdays_of_entry(draft: Draft) -> Iterator[Fault]:
     """Files with the arrangement of holidays can be read."""
     options = draft.models.get("entry")
-    if isinstance(options, EntryOptions) and options.workdays:
-        yield from load_workdays([draft.base / name for name in options.workdays])[1]
+    if isinstance(options, EntryOptions):
+        read = [read_text(draft.base / name, name) for name in options.workdays]
+        yield from (fault for _, faults in read for fault in faults)
+        yield from load_workdays([text for text, _ in read if text])[1]
 
 
 # --- what is allowed but unwise ---

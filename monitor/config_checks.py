@@ -26,6 +26,7 @@ from collectors.push import PushOptions
 from monitor.config_model import Alerts, DatabaseOptions, Detection, Installation
 from monitor.oidc import is_safe
 from monitor.rights import shipped_roles
+from monitor.sealing import HOW, key_of
 from monitor.web.context import WebSettings
 from thresholds.settings import Fault, Secret, Settings
 
@@ -195,6 +196,17 @@ def secrets(draft: Draft) -> Iterator[Fault]:
         if problem := secret.problem(draft.base):
             remedy = "Set it where the daemon is started" if secret.env else "Create it, readable by the daemon only"
             yield draft.fault(key, problem, remedy)
+
+
+def second_factor_keys(draft: Draft) -> Iterator[Fault]:
+    """Keys of second factors are keys: with another one nobody could sign in."""
+    web = draft.models.get("web")
+    for n, one in enumerate(web.second_factor_keys if isinstance(web, WebSettings) else (), 1):
+        if one.problem(draft.base) is None:  # else it is reported with the other secrets
+            try:
+                key_of(one.read(draft.base))
+            except ValueError as error:
+                yield draft.fault(f"web.second_factor_keys[{n}]", str(error).partition(";")[0], HOW.capitalize())
 
 
 def all_secrets(draft: Draft) -> Iterator[tuple[str, Secret]]:
@@ -389,6 +401,7 @@ CHECKS: tuple[Callable[[Draft], Iterator[Fault]], ...] = (
     durations,
     expectations,
     secrets,
+    second_factor_keys,
     default_targets,
     leases,
     database,

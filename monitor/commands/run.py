@@ -35,10 +35,13 @@ def main(options: argparse.Namespace) -> int:
     for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(each, lambda n, _: signals.put(n))
     account: list[str] = []
+
+    def prepare(db: Database, now: datetime) -> None:
+        seal_second_factors(db, config)
+        account.extend(first_account(db, config, now))
+
     try:
-        with app_module.running(
-            config, policy, prepare=lambda db, now: account.extend(first_account(db, config, now))
-        ) as app:
+        with app_module.running(config, policy, prepare=prepare) as app:
             app.on_must_stop = lambda: signals.put(signal.SIGTERM)
             if app.must_stop:  # before we could be told
                 signals.put(signal.SIGTERM)
@@ -67,6 +70,25 @@ def main(options: argparse.Namespace) -> int:
 
 def is_demo(config: Config) -> bool:
     return any(s.enabled and s.kind == "demo" for s in config.source)
+
+
+def seal_second_factors(db: Database, config: Config) -> None:
+    """Second factors stand in the database sealed with the newest key, whatever was before. That it cannot be done is
+    no reason not to warn: it is logged with what helps, and the console says it to those whom it concerns."""
+    from monitor.sealing import SealError
+    from monitor.store.second_factors import Keys, seal_all
+
+    try:
+        done = seal_all(db, Keys(config.web.second_factor_keys, config.base))
+    except SealError as error:
+        log.error("nobody can sign in with the code of an app, recovery codes work: %s", error)
+        return
+    if done.changed:
+        log.info("the second factors of %d accounts were sealed with the newest key", done.changed)
+    if done.closed:
+        log.error(
+            "%s cannot sign in with the code of an app, recovery codes work: %s", ", ".join(done.closed), done.why
+        )
 
 
 def first_account(db: Database, config: Config, now: datetime) -> list[str]:

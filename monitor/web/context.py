@@ -21,6 +21,7 @@ from thresholds.settings import Duration, Secret, Settings
 
 if TYPE_CHECKING:
     from monitor.reporting import Maker
+    from monitor.store.second_factors import Keys
     from thresholds.plan import Policy
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -65,6 +66,8 @@ class WebSettings(Settings):
                   cookies of sessions are for https only
     session_idle  a session ends when nothing was asked for so long
     session_length  a session ends so long after signing in, whatever is asked
+    second_factor_keys  keys with which secrets of second factors are sealed in the database, 32 bytes each in base
+                        64, the newest first; without any a key file is made beside the database
     """
 
     host: str = "127.0.0.1"
@@ -77,6 +80,7 @@ class WebSettings(Settings):
     body_timeout: Duration = timedelta(seconds=60)
     session_idle: Duration = timedelta(hours=2)
     session_length: Duration = timedelta(hours=12)
+    second_factor_keys: tuple[Secret, ...] = ()
     oidc: OidcSettings | None = None
 
 
@@ -178,6 +182,13 @@ class WebContext:
     language: str = "zh_CN"
     histories: Histories = field(default_factory=Histories)
     answers: Answers = field(default_factory=Answers)
+
+    @property
+    def keys(self) -> Keys:
+        """With which second factors are sealed."""
+        from monitor.store.second_factors import Keys
+
+        return Keys(self.settings.second_factor_keys, self.base)
 
     def now(self) -> datetime:
         now = self.clock()

@@ -98,6 +98,27 @@ def test_a_second_factor_is_asked_for_and_each_code_works_once(running: Running)
     assert third.send_form("/signin/code", code=codes[1]).status_code == 303
 
 
+def test_without_its_key_a_code_cannot_be_checked_which_is_said_and_a_recovery_code_still_works(
+    running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The secret is sealed in the database; the log says what helps, and none of it is in there."""
+    one = account(running.db, "li", ["monitor"], password=PASSWORD)
+    who = Browser(running.url)
+    who.sign_in("li")
+    secret, codes = set_up(who)
+    with running.db.connect() as connection:
+        assert secret not in accounts.totp_of(connection, one.id)[0]
+    running.context.keys.file(running.db).unlink()
+    half = Browser(running.url)
+    half.sign_in("li")
+    answer = half.send_form("/signin/code", code=code(secret))
+    assert answer.status_code == 401
+    assert "服务器缺少密钥" in answer.text
+    assert "reset-totp" in caplog.text
+    assert secret not in caplog.text
+    assert half.send_form("/signin/code", code=codes[0]).status_code == 303
+
+
 def test_a_wrong_code_again_and_again_must_wait(running: Running) -> None:
     account(running.db, "li", ["monitor"], password=PASSWORD)
     who = Browser(running.url)

@@ -5,6 +5,7 @@ A secret that is being set up is only in memory until its first code was typed: 
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -13,16 +14,19 @@ from starlette.responses import HTMLResponse, Response
 
 from monitor.accounts import FREE_TRIES, new_recovery_codes, new_totp_secret, totp_step, totp_uri
 from monitor.rights import Visitor
-from monitor.store import accounts, audit, sessions
+from monitor.sealing import SealError
+from monitor.store import accounts, audit, second_factors, sessions
 from monitor.web.console import render
 from monitor.web.console.i18n import Text, _
 from monitor.web.console.passwords import own_password_fault
 from monitor.web.console.profile import renew_into, renewed
 from monitor.web.console.visit import go, visitor
 from monitor.web.context import WebContext
+from monitor.web.problem import request_id
 from monitor.web.security import Context
 from monitor.web.signed import state
 
+log = logging.getLogger("monitor.web")
 router = APIRouter(include_in_schema=False)
 Unfinished = Annotated[Visitor, Depends(visitor(unfinished=True))]
 Field = Annotated[str, Form()]
@@ -99,15 +103,27 @@ def confirm(request: Request, ctx: Context, who: Unfinished, code: Field = "") -
         return setup_page(
             request, ctx, who, secret, _("验证码不对。请检查手机的时间，输入应用上现在显示的 6 位数字。")
         )
-    state(request).pending.forget(who.session.id)
     codes = new_recovery_codes()
+    try:
+        answer, started = begun(ctx, who, secret, step, key, codes)
+    except SealError as error:
+        log.error("request %s: no second factor can be set up: %s", request_id(request.scope), error)
+        text = _("现在不能设置第二步验证：服务器缺少密钥，请联系技术值班人员。")
+        return setup_page(request, ctx, who, secret, text)
+    state(request).pending.forget(who.session.id)
+    return with_cookies(codes_page(request, who, codes, started.csrf), answer)
+
+
+def begun(
+    ctx: WebContext, who: Visitor, secret: str, step: int, key: str, codes: list[str]
+) -> tuple[Response, sessions.Started]:
+    """Store the second factor; the session goes on as another one. Raises SealError."""
     with ctx.db.begin() as connection:
-        accounts.set_totp(connection, who.account_id, secret, step, codes)
+        second_factors.keep(ctx.db, connection, ctx.keys, who.account_id, secret, step, codes)
         sessions.attempt_succeeded(connection, [key], [])
         audit.note(connection, who, "second_factor.set", f"account:{who.name}", {}, ctx.now())
         answer = Response()
-        started = renew_into(answer, ctx, connection, who)
-    return with_cookies(codes_page(request, who, codes, started.csrf), answer)
+        return answer, renew_into(answer, ctx, connection, who)
 
 
 @router.post(PATH + "/codes")

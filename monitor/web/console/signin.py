@@ -18,7 +18,8 @@ from starlette.responses import HTMLResponse, Response
 
 from monitor.accounts import FREE_TRIES, TooBusy, digest, fits, hash_password, name_key, outdated, totp_step
 from monitor.rights import Visitor
-from monitor.store import accounts, audit, sessions
+from monitor.sealing import SealError
+from monitor.store import accounts, audit, second_factors, sessions
 from monitor.store.text import storable
 from monitor.web.console import render
 from monitor.web.console.i18n import Text, _
@@ -48,6 +49,7 @@ ADDRESS_TRIES = 30
 """an office behind one address makes more mistakes than one person"""
 Text_ = Annotated[str, Form()]
 WRONG = _("名称或密码不对，或账号已停用。")
+UNCHECKED = _("现在不能核对手机上的验证码：服务器缺少密钥。请用一个恢复码登录，并通知技术值班人员。")
 
 
 class Refusal(Exception):
@@ -282,21 +284,28 @@ def check_code(
     if wait := sessions.claim_attempt(ctx.db, {key: FREE_TRIES}, ctx.now()):
         return code_page(request, half, next, waiting(wait))
     with ctx.db.begin() as connection:
-        way = use_code(connection, ctx, half, code)
+        way, closed = use_code(connection, ctx, half, code)
         if way:
             sessions.attempt_succeeded(connection, [key], [])
             return enter(request, ctx, connection, half.account_id, way, next, session=half.session.id)
     note(request, ctx, ctx.db, "anonymous", "signin.code_refused", f"account:{half.name}", {})
+    if closed:
+        log.error("request %s: a code cannot be checked, recovery codes can: %s", request_id(request.scope), closed)
+        return code_page(request, half, next, Refusal(UNCHECKED))
     return code_page(request, half, next, Refusal(_("验证码不对，或已经用过。请等下一个验证码，或用一个恢复码。")))
 
 
-def use_code(connection: Connection, ctx: WebContext, half: Visitor, code: str) -> str:
-    """ "code" or "recovery" where it is right; it is used up then."""
-    secret, last = accounts.totp_of(connection, half.account_id)
+def use_code(connection: Connection, ctx: WebContext, half: Visitor, code: str) -> tuple[str, str]:
+    """("code" or "recovery" where it is right, it is used up then; why codes of the app cannot be checked, or "")."""
+    closed = ""
+    try:
+        secret, last = second_factors.secret_of(ctx.db, connection, ctx.keys, half.account_id)
+    except SealError as error:
+        secret, last, closed = "", 0, str(error)
     step = totp_step(secret, code, ctx.now(), last) if secret else None
     if step is not None and accounts.use_step(connection, half.account_id, step):
-        return "code"
-    return "recovery" if accounts.use_recovery_code(connection, half.account_id, code) else ""
+        return "code", ""
+    return "recovery" if accounts.use_recovery_code(connection, half.account_id, code) else "", closed
 
 
 # --- the way out ---
