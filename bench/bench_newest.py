@@ -24,7 +24,7 @@ from thresholds.newest import Cells, Watch
 from thresholds.panel import DAY, Panel, codes_of
 from thresholds.plan import Policy
 from thresholds.plan_files import load_policy
-from thresholds.restart import BEGINNING, Restart, restart, settled_from
+from thresholds.restart import BEGINNING, Restart, one_mean, restart, settled_from
 
 DAYS, POINTS, AREAS, AT_ONCE = 3 * 365, 20, 4, 5000
 NAMES = ("大米", "大豆油", "猪肉", "鸡蛋", "大白菜", "黄瓜", "草鱼", "苹果", "汽油", "阿莫西林")
@@ -58,6 +58,14 @@ def panel_of(n_series: int) -> Panel:
     return Panel(keys, areas, start, day.astype(np.int64) * DAY, day, value, np.zeros(len(day), np.uint8))
 
 
+def keys_of(panel: Panel) -> dict[str, list[SeriesKey]]:
+    """The keys of each item."""
+    found: dict[str, list[SeriesKey]] = {}
+    for key in panel.keys:
+        found.setdefault(key.item, []).append(key)
+    return found
+
+
 def part_of(panel: Panel, series: Sequence[int]) -> Panel:
     """Some series of a panel, whole."""
     ends = panel.start[np.add(series, 1)]
@@ -74,6 +82,7 @@ class City:
     rows, item, cells  per series what the rules ask of it, the number of its item; its areas
     flags, settled     by item, as of the day before, and from when on nothing changes them (thresholds.restart)
     status             uint8[n], what the gate said of each reading
+    alone              by item: whether it has one series of means in each area
     """
 
     panel: Panel
@@ -86,6 +95,7 @@ class City:
     status: np.ndarray
     flags: dict[str, list[Flag]] = field(default_factory=dict)
     settled: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
+    alone: dict[str, bool] = field(default_factory=dict)
 
     @classmethod
     def of(cls, panel: Panel, policy: Policy) -> City:
@@ -98,6 +108,7 @@ class City:
         for first in range(0, panel.n_series, AT_ONCE):
             city.look_back(range(first, min(first + AT_ONCE, panel.n_series)))
         own = [[settled_from(f, policy) for f in city.flags.get(name, ())] for name in names]
+        city.alone = {name: one_mean(keys) for name, keys in keys_of(panel).items()}
         city.settled = np.array([max(times, default=BEGINNING) for times in own], np.int64)
         return city
 
@@ -127,7 +138,10 @@ class City:
         seconds["calm"] = perf_counter() - begin - sum(seconds.values())
         series = np.flatnonzero(left[self.item])
         chosen = [self.names[i] for i in np.flatnonzero(left)]
-        restarts = {name: restart(self.flags.get(name, ()), NEWS, self.policy, CITY) for name in chosen}
+        restarts = {
+            name: restart(self.flags.get(name, ()), NEWS, self.policy, CITY, alone=self.alone[name])
+            for name in chosen
+        }
         part = part_of(self.panel, series.tolist())
         seconds["restart"] = perf_counter() - begin - sum(seconds.values())
         found = detect(

@@ -216,10 +216,10 @@ def judge(panel: Panel, policy: Policy, result: Detection) -> Judged:
         classified = [policy.catalogue.classify(k) for k in panel.keys]
         gated = gate(panel, classified)
         accepted, rebased = gated.accepted, gated.rebased
-        expected = (panel.mark & Mark.EXPECTED) != 0
-        points = View(
-            panel, classified, gated.tested, accepted & ~expected, np.broadcast_to(ONE, len(panel)), rebased, accepted
-        )
+        usable = accepted
+        if np.bitwise_or.reduce(panel.mark) & Mark.EXPECTED:
+            usable = accepted & ((panel.mark & Mark.EXPECTED) == 0)
+        points = View(panel, classified, gated.tested, usable, np.broadcast_to(ONE, len(panel)), rebased, accepted)
         points.records = policy.records
     return Judged(gated, points)
 
@@ -254,6 +254,8 @@ def area_view(areas: Areas, points: View) -> View:
 def expected_means(areas: Areas, points: View) -> IntArray:
     """Positions of means that a quote went into which a reviewer expected: no measure of what is usual either."""
     panel, found = areas.panel, []
+    if not points.some_expected:
+        return np.empty(0, np.int64)
     for i in np.flatnonzero(points.real & ~points.usable).tolist():
         cell = int(areas.cell[points.panel.series[i]])
         first, end = int(panel.start[cell]), int(panel.start[cell + 1])

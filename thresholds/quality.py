@@ -127,7 +127,7 @@ def gate(panel: Panel, classified: Sequence[Classified]) -> Gate:
     if counts.any():
         out = (outages(panel, counts, baseline(status)) == Outage.OUT) & baseline(status)
         status[out], doubt[out] = Status.MISSING, Doubt.OUTAGE
-    at = np.flatnonzero(event)
+    at = np.flatnonzero(event != 0)
     back, still = at[event[at] == REVERTED], at[event[at] != REVERTED]
     return Gate(status, doubt, level, stuck(panel, lambda: baseline(status), still, event[still]), back)
 

@@ -5,19 +5,21 @@ once they are over, and the proposal to end what they began. So an item is evalu
 flag that is not behind it; its flags from before then stay as they are (tests/thresholds/test_restart.py compares).
 
 A proposal to end something looks further back, at the newest reading that any rule found abnormal. So rules are asked
-about some months before the flag too, or about everything where the flag is the whole city's.
+about some months before the flag too, or about everything where the flag is the whole city's. Where an item has one
+series of means in the area, its readings after the flag's newest hit alone are looked at, and to them that hit is the
+newest abnormal one, or one after it: nothing before the flag is asked about.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from thresholds.conditions import Condition, walk
 from thresholds.conditions_exit import Calm
 from thresholds.conditions_tree import All
 from thresholds.exit_rules import awaits_exit, concerned, exit_rules
-from thresholds.model import Flag, Kind
+from thresholds.model import Flag, Kind, SeriesKey
 from thresholds.panel import DAY
 from thresholds.plan import Pack, Policy
 
@@ -42,12 +44,18 @@ class Restart:
 WHOLE = Restart(BEGINNING, BEGINNING)
 
 
-def restart(flags: Sequence[Flag], news: int, policy: Policy, city: str) -> Restart:
+def one_mean(keys: Iterable[SeriesKey]) -> bool:
+    """Whether an item whose series these are has one series of means in each area."""
+    return len({(key.spec, key.unit, key.channel) for key in keys}) == 1
+
+
+def restart(flags: Sequence[Flag], news: int, policy: Policy, city: str, *, alone: bool = False) -> Restart:
     """From when on an item is to be evaluated.
 
     flags  of kinds move and data of the item, as they were evaluated before its news
     news   the first second of which something is new; the newest of it is no more than `AT_ONCE` later
     city   name of the whole area, as flags have it
+    alone  whether the item has one series of means in each area (`one_mean`); it may be said of none
     """
     known = [f for f in flags if f.kind is not Kind.SILENCE]
     unsettled = [f for f in known if news < settled_from(f, policy)]
@@ -62,7 +70,7 @@ def restart(flags: Sequence[Flag], news: int, policy: Policy, city: str) -> Rest
     judged = [f for f in known if begun(f) >= since and concerned(f, rules)]
     if back is None or any(f.area == city for f in judged):
         return Restart(since, BEGINNING)
-    return Restart(since, since - back if judged else since)
+    return Restart(since, since - back if judged and not alone else since)
 
 
 def looks_back(exits: tuple[Pack, ...]) -> int | None:

@@ -208,7 +208,7 @@ class View:
     @cached_property
     def some_expected(self) -> bool:
         """Whether a reviewer expected any value: the rare case in which there are two levels to compare with."""
-        return bool((self.real != self.usable).any())
+        return self.real is not self.usable and bool((self.real != self.usable).any())
 
     def nearer(self, usual: IntArray, real: IntArray, at: IntArray | None = None) -> IntArray:
         """Of two positions to compare with, per observation (those `at`), the one whose value lies nearer; -1 only

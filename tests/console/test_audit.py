@@ -58,6 +58,7 @@ def test_the_audit_is_searched_in_words_by_person_action_object_and_period(runni
     audit.note(db, "user:li", "view", "flag:f1", {}, NOW - 3 * hour)
     audit.note(db, "user:li", "flag.review", "flag:f1", {"verdict": "expected", "note": "节前"}, NOW - 2 * hour)
     audit.note(db, "user:wang", "flag.review", "flag:f2", {"verdict": "to_check", "note": ""}, NOW - hour)
+    audit.note(db, "user:wang", "view", "queue", {"filters": "area=%E4%B8%9C%E5%8C%BA&state=all"}, NOW - hour)
     audit.note(db, "cli:root", "account.off", "account:wang", {}, NOW)
     reader = visitor(running, "auditor")
 
@@ -68,7 +69,8 @@ def test_the_audit_is_searched_in_words_by_person_action_object_and_period(runni
     (line,) = found("actor=监测员丙&action=flag.review")
     for part in ("2026-03-02 07:30", "监测员丙", "user:li", "复核提示", "flag.review", "flag:f1", "结论：", "属预期"):
         assert part in line, part
-    assert "提示 鸡蛋 西区" in found("actor=wang")[0], "what the flag is about, not its id alone"
+    assert "状态 全部，地区 东区" in found("actor=wang&kind=queue")[0]
+    assert "提示 鸡蛋 西区" in found("actor=wang&kind=flag")[0], "what the flag is about, not its id alone"
     assert len(found("kind=flag")) == 3
     assert len(found("kind=flag&which=f1&action=acts")) == 1
     assert found("kind=record") == [], "the page of all records is another kind"

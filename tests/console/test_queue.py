@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -105,7 +106,12 @@ def test_whoever_may_not_see_flags_finds_no_queue(city: Running) -> None:
 def test_filters_are_in_the_address_and_what_they_cannot_mean_is_left_out(city: Running) -> None:
     browser = monitor(city)
     assert set(ids(browser.get("/queue?cls=菜"))) == {"east1", "west1"}
-    assert ids(browser.get("/queue?item=白菜&area=西区")) == ["west1"]
+    narrowed = browser.get("/queue?item=白菜&area=西区&grade=2")
+    assert ids(narrowed) == ["west1"]
+    chips = narrowed.text.partition('<p class="asked">')[2].partition("</p>")[0]
+    rest = [unquote(one) for one in re.findall(r'href="/queue\?([^"]*)" aria-label="取消筛选', chips)]
+    assert rest == ["item=白菜&amp;grade=2", "area=西区&amp;grade=2", "area=西区&amp;item=白菜"]
+    assert "三级" in chips
     assert ids(browser.get("/queue?age=old")) == ["east2"]
     assert ids(browser.get("/queue?point=西二市场")) == ["west1"]
     assert ids(browser.get("/queue?direction=down")) == []

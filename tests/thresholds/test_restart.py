@@ -17,7 +17,7 @@ from thresholds.detect import CITY, detect
 from thresholds.model import Direction, Flag, Kind, Mark, Observation
 from thresholds.panel import Panel
 from thresholds.plan import Policy
-from thresholds.restart import restart
+from thresholds.restart import one_mean, restart
 from thresholds.view import View
 
 CITY_RULES = ("ladder-30-50-100", "qd2014", "gd2013-lamp")
@@ -31,7 +31,9 @@ def day_by_day(whole: Panel, policy: Policy, days: range, items: tuple[str, ...]
         panel = whole.until(at(day) + timedelta(hours=23))
         now = found(panel, policy, silence=False).flags
         news = int(at(day).timestamp())
-        begins = {item: restart([f for f in before if f.item == item], news, policy, CITY) for item in items}
+        keys = {item: [k for k in panel.keys if k.item == item] for item in items}
+        had = {item: [f for f in before if f.item == item] for item in items}
+        begins = {i: restart(had[i], news, policy, CITY, alone=one_mean(keys[i])) for i in items}
         begin = {item: one.since for item, one in begins.items()}
         since, asked = (np.array([getattr(begins[k.item], n) for k in panel.keys]) for n in ("since", "asked"))
         anew = detect(panel, policy, at(day), silence=False, since=since, asked=asked)
@@ -46,13 +48,21 @@ def day_by_day(whole: Panel, policy: Policy, days: range, items: tuple[str, ...]
     return alone, further
 
 
+def graded(rows: list[Observation]) -> list[Observation]:
+    """With half of the quotes of one item as those of another spec of it: two means in each area."""
+    return [
+        replace(o, key=replace(o.key, spec="一级")) if o.key.item == ITEMS[1] and o.key.point in ("点1", "点3") else o
+        for o in rows
+    ]
+
+
 @pytest.mark.parametrize(("seed", "enable"), [(0, ()), (1, CITY_RULES), (4, CITY_RULES)])
 def test_flags_of_a_restart_and_those_before_it_are_those_of_the_whole_history(
     seed: int, enable: tuple[str, ...]
 ) -> None:
     """Day by day, jumps, slips, gaps, means by area, rules of rows and rules of runs: flags that began before the
     restart as they were the day before, and those that began since then as found anew."""
-    alone, further = day_by_day(panel_of(city(seed)), shipped(enable), range(FROM - 1, DAYS), ITEMS)
+    alone, further = day_by_day(panel_of(graded(city(seed))), shipped(enable), range(FROM - 1, DAYS), ITEMS)
     assert alone > 100
     assert further > 40
 
@@ -99,6 +109,33 @@ def test_an_open_flag_is_evaluated_from_its_beginning_and_what_it_holds_back_wit
     earlier = replace(flag, first_flagged=at(2), last_hit=at(2), end=at(15))  # it held back until day 28
     later = replace(opened, first_flagged=at(25))
     assert restart([earlier, later], int(at(60).timestamp()), policy, CITY).since == int(at(2).timestamp())
+
+
+def test_what_another_spec_reported_last_may_lie_before_the_flag_whose_end_is_asked_about() -> None:
+    """A fall on day 45, a jump on day 80. The second spec reported last on day 56, eleven days after the fall, and is
+    not calm by that until it reports again: no end is proposed on day 95. Asked from the jump on it would be."""
+    step = {"kind": "change", "over": "previous", "op": ">=", "percent": 20}
+    policy = replace(
+        policy_of(rule(step, rank=1, direction="up"), rule(step, direction="down")), exits=shipped().exits
+    )
+    rows = quotes([2.8] * 45 + [2.0] * 35 + [2.8] * 16) + quotes([3.0, 3.0], spec="一级", first=26, every=30)
+    panel, news = panel_of(rows), int(at(95).timestamp())
+    before = found(panel.until(at(94)), policy, silence=False).flags
+    begin = restart(before, news, policy, CITY, alone=one_mean(panel.keys))
+    assert begin.since == int(at(80).timestamp())
+
+    def exits(asked: int) -> list[bool]:
+        since, asked_from = (np.full(panel.n_series, t, np.int64) for t in (begin.since, asked))
+        anew = detect(panel, policy, at(95), silence=False, since=since, asked=asked_from)
+        return [f.exit is not None for f in anew.flags]
+
+    assert (
+        exits(begin.asked) == [f.exit is not None for f in found(panel, policy, silence=False).flags[1:]] == [False]
+    )
+    assert exits(begin.since) == [True]
+    one = [o for o in rows if not o.key.spec]
+    assert one_mean(panel_of(one).keys)
+    assert restart(before, news, policy, CITY, alone=True).asked == begin.since
 
 
 def asked(view: View, rows: np.ndarray) -> View:

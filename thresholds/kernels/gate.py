@@ -72,17 +72,21 @@ def scan_gate(
         bits[:] = 0
         floats[:] = 0.0
         slot, newest = 0, 0.0  # where the next accepted value goes, and the newest one
-        run, longest, changes, reports, began, look = 1, 0, 0, 0, 0, 0  # how long the value has been the same
-        for i in range(start[s], start[s + 1]):
-            v = value[i]
-            quiet = known > 0 and v < LARGE * newest and v * LARGE > newest and odd[i] == 0
-            if quiet and (mark[i] & JUDGED_BITS) == 0 and bits[0] + bits[1] + bits[2] + bits[3] == 0:
-                floats[SIDE] = 0.0  # the common case: nothing to ask
-            else:
+        # how long the value has been the same, the longest such run before, changes, reports before it, its first row
+        run, longest, changes, reports, began, look = 0, 0, 0, 0, 0, 0
+        begin, end = start[s], start[s + 1]
+        of, marked, oddly = value[begin:end], mark[begin:end], odd[begin:end]
+        clean = True  # nothing is held against the newest values
+        for k in range(len(of)):
+            v = of[k]
+            i = begin + k
+            usual = v < LARGE * newest and v * LARGE > newest and known > 0
+            if not (usual and clean and (oddly[k] | (marked[k] & JUDGED_BITS)) == 0):  # else there is nothing to ask
                 impossible = (positive[s] and v <= 0) or (counts[s] and v < 0)
                 verdict = judged(
                     v, mark[i], impossible, recent, known, quoted[s], weight[s], company[i], odd[i], bits, floats
                 )
+                clean = bits[0] + bits[1] + bits[2] + bits[3] == 0
                 if verdict[1] > 0.0 or verdict[1] <= 0.0:
                     level[i] = verdict[1]
                 if verdict[0] == EXCLUDED << 8:
@@ -98,18 +102,21 @@ def scan_gate(
                 elif positive[s] and known >= 4 and company[i] + company[i - 1] + status[i - 1] + status[i - 2] == 0:
                     # four values are known, so the two reports before are of this series
                     event[i] = REVERTED if reverts(v, newest, recent[(known - 2) % 5]) else 0
-            if v == newest and known > 0:
-                run += 1
-                if run >= look and run >= LEAST_REPORTS and changes >= LEAST_CHANGES and stick[s] > 0:
-                    rare = how_rare(run, longest, changes / reports) if day[i] - began >= stick[s] else 0
-                    if rare > 0:
-                        event[i] = rare
-                        look = run + run // 4 + 1
-            else:
-                changes += known > 0
-                reports += run * (known > 0)
-                longest = max(longest, run)
-                run, look, began = 1, 0, day[i]
+            # whether a price moves is anybody's guess, and a processor's guess costs more than these sums
+            some = int(known > 0)
+            same = int(v == newest) * some
+            ended = run if same == 0 else 0
+            longest = max(longest, ended)
+            reports += ended * some
+            changes += some - same
+            began = i if same == 0 else began
+            look = look * same
+            run = run * same + 1
+            if run >= LEAST_REPORTS and run >= look and changes >= LEAST_CHANGES and stick[s] > 0:
+                rare = how_rare(run, longest, changes / reports) if day[i] - day[began] >= stick[s] else 0
+                if rare > 0:
+                    event[i] = rare
+                    look = run + run // 4 + 1
             recent[slot] = v
             known += 1
             slot = slot + 1 if slot < 4 else 0

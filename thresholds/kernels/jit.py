@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import pairwise
 from threading import local
 from typing import ParamSpec, TypeVar, cast
 
@@ -57,5 +58,8 @@ def over_series(start: IntArray, work: Callable[[int, int], None]) -> None:
         return
     cuts = np.searchsorted(start, np.linspace(0, start[-1], WORKERS + 1)[1:-1])
     edges = [0, *cuts.tolist(), n_series]
-    with ThreadPoolExecutor(WORKERS) as pool:
-        list(pool.map(work, edges[:-1], edges[1:]))
+    with ThreadPoolExecutor(WORKERS - 1) as pool:  # a thread costs more to start than some of this work: one is here
+        others = [pool.submit(work, *ends) for ends in pairwise(edges[1:])]
+        work(edges[0], edges[1])
+        for other in others:
+            other.result()

@@ -46,10 +46,11 @@ def scan_jumps(
     for s in range(first, last):
         if not positive[s]:
             continue
-        for i in range(start[s] + 1, start[s + 1]):
-            v, before = value[i], value[i - 1]
-            if v > 0.0 and before > 0.0 and (v >= before * least or v * least <= before):
-                hit[i] = True
+        of, found = value[start[s] : start[s + 1]], hit[start[s] : start[s + 1]]
+        for i in range(1, len(of)):
+            v, before = of[i], of[i - 1]
+            if (v >= before * least) | (v * least <= before):  # hardly ever: one jump for both
+                found[i] = v > 0.0 and before > 0.0
 
 
 def company(panel: Panel, at: IntArray) -> NDArray[np.int16]:

@@ -9,6 +9,7 @@ from typing import Any
 from monitor.store.audit import Act
 from monitor.web.console.colleagues import Colleagues
 from monitor.web.console.i18n import Text, _, word
+from monitor.web.console.queue_filters import Filters, chips
 from monitor.web.flag_words import VERDICTS
 
 GROUPS: tuple[tuple[Text, Mapping[Act, Text]], ...] = (
@@ -207,6 +208,9 @@ def value_words(key: str, value: Any) -> str:
         return word(VERDICTS.get(str(value), str(value)))
     if key == "way":
         return str(WAYS.get(str(value), value))
+    if key == "filters":
+        asked = chips(Filters.of_query(str(value)), {})
+        return str(_("，")).join(f"{label} {shown}" for label, shown, _rest in asked) or str(_("无"))
     if isinstance(value, bool):
         return str(_("是") if value else _("否"))
     if isinstance(value, list) and all(isinstance(one, str) for one in value):

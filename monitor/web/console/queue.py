@@ -56,6 +56,11 @@ def queue(request: Request, ctx: Context, who: V, after: str = "", before: str =
     places, now, within = known(request, areas), ctx.now(), areas.where(flag_table.c.area)
     wanted = asked.wanted(now, who.account_id, places.by_class)
     mark = mark_of(ctx.db)  # before the rows are read: what comes in between is told rather twice than never
+    counts, reviewers = count_queue(ctx.db, wanted, within), colleagues(request).reviewers(areas)
+    called = {
+        "grade": {str(one.rank): one.label for one in counts},
+        "to": {str(one.id): one.shown for one in reviewers},
+    }
     shown = turn(ctx.db, wanted, within, partial(address, asked, chosen), after, before)
     return render.page(
         request,
@@ -63,7 +68,8 @@ def queue(request: Request, ctx: Context, who: V, after: str = "", before: str =
         visitor=who,
         title=_("复核队列"),
         rows=rows_shown(request, who, shown.heads),
-        counts=count_queue(ctx.db, wanted, within),
+        counts=counts,
+        chips=filters.chips(asked, called),
         asked=asked,
         words=filters,
         places=places,
@@ -80,7 +86,7 @@ def queue(request: Request, ctx: Context, who: V, after: str = "", before: str =
         last=last_act(ctx.db, who.account_id) if who.may(Action.FLAGS_REVIEW) else None,
         may_review=who.may(Action.FLAGS_REVIEW),
         may_assign=who.may(Action.FLAGS_ASSIGN),
-        reviewers=colleagues(request).reviewers(areas),
+        reviewers=reviewers,
         note_length=LENGTH,
         colour_of=colour_of_count,
     )

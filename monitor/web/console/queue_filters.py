@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlencode
 from monitor.store.flag_rows import FlagState
 from monitor.store.review_queue import WAITING, Position, Wanted
 from monitor.store.text import is_storable
-from monitor.web.console.i18n import _
+from monitor.web.console.i18n import Text, _
 from thresholds.model import Direction, Kind
 
 STATES = {
@@ -105,6 +105,38 @@ class Filters:
             until=int((now - newest).timestamp()) if newest else None,
             assignee={"": None, ME: account, NOBODY: 0}.get(self.to) if not self.to.isdecimal() else int(self.to),
         )
+
+
+LABELS = {
+    "state": _("状态"),
+    "area": _("地区"),
+    "cls": _("品类"),
+    "item": _("品种"),
+    "kind": _("类别"),
+    "direction": _("方向"),
+    "point": _("监测点"),
+    "grade": _("等级"),
+    "age": _("首次提示"),
+    "to": _("分派"),
+}
+WORDS: Mapping[str, Mapping[str, Text]] = {
+    "state": STATE_WORDS,
+    "kind": KIND_WORDS,
+    "direction": DIRECTION_WORDS,
+    "age": AGE_WORDS,
+    "to": {ME: _("我"), NOBODY: _("未分派")},
+}
+
+
+def chips(asked: Filters, names: Mapping[str, Mapping[str, str]]) -> list[tuple[Text, str, str]]:
+    """What is asked, one by one: the field, its value in words, and the query without it. `names` are further words
+    of values, by field."""
+    found = []
+    for name, label in LABELS.items():
+        if value := getattr(asked, name):
+            shown = names.get(name, {}).get(value) or str(WORDS.get(name, {}).get(value, value))
+            found.append((label, shown, asked.query(**{name: ""})))
+    return found
 
 
 def clean(text: str) -> str:
