@@ -27,19 +27,36 @@ UNCHANGED = 5e-4
 
 def reasoning(flag: Flag, zone: ZoneInfo) -> list[str]:
     """One sentence per step: what and where, what was measured by which rule, on what grounds, how it went."""
-    steps = [what(flag, zone), *(measured(finding, zone) for finding in flag.findings)]
+    steps = [what(flag, zone), *(measured(finding, zone, flag.area) for finding in flag.findings)]
     if flag.reason and all(flag.reason != finding.reason for finding in flag.findings):
         steps.insert(1, flag.reason)
-    by_point = [one for finding in flag.findings for one in finding.contributions]
-    if len(by_point) > 1:
-        steps.append(contributions(by_point))
-    if years := [one for finding in flag.findings for one in finding.earlier]:
-        steps.append(earlier(years, zone))
+    steps += comparisons(flag, zone)
     steps.append(grounds(flag))
     steps.append(course(flag, zone))
     if flag.exit is not None:
         steps.append(f"自{local(flag.exit.at, zone)}的观测值起建议终止：{flag.exit.reason}")
     return steps
+
+
+def comparisons(flag: Flag, zone: ZoneInfo) -> list[str]:
+    """What each point did, and the same date in the years before."""
+    by_point: dict[tuple[str, str], Contribution] = {}
+    for finding in flag.findings:  # strongest first; several rules may name a point
+        for one in finding.contributions:
+            by_point.setdefault((one.area, one.point), one)
+    found = [contributions(list(by_point.values()))] if len(by_point) > 1 else []
+    years = [one for finding in flag.findings for one in finding.earlier]
+    return [*found, earlier(years, zone)] if years else found
+
+
+def brief(flag: Flag, zone: ZoneInfo) -> list[str]:
+    """The reasoning as an office writes it to another: without rule numbers and measures of spread."""
+    return [*([flag.reason] if flag.reason else []), *comparisons(flag, zone), course(flag, zone)]
+
+
+def several_areas(flag: Flag) -> bool:
+    """Whether the value of the flag is that of its strongest area only."""
+    return len({one.area for finding in flag.findings for one in finding.contributions}) > 1
 
 
 def what(flag: Flag, zone: ZoneInfo) -> str:
@@ -52,11 +69,13 @@ def what(flag: Flag, zone: ZoneInfo) -> str:
     return f"{flag.item or '全部品种'}（{area}{place}）：{kind}，自{local(flag.start, zone)}起{known}。"
 
 
-def measured(finding: Finding, zone: ZoneInfo) -> str:
-    """What one rule measured. A number that was not measured is left out, not shown as zero."""
+def measured(finding: Finding, zone: ZoneInfo, area: str = "") -> str:
+    """What one rule measured, and where, if not in all of `area`. What was not measured is left out, not shown as 0."""
+    places = {one.area for one in finding.contributions} - {area, ""}
+    where = f"在{places.pop()}" if len(places) == 1 else ""
     parts = [
         f"规则 {finding.rule}（版本 {finding.rule_version}）"
-        f"于{local(finding.at, zone)}测得现值 {number(finding.value)}"
+        f"于{local(finding.at, zone)}{where}测得现值 {number(finding.value)}"
     ]
     if math.isfinite(finding.expected):
         used = f"，{finding.n_used} 个观测值" if finding.n_used else ""

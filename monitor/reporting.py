@@ -16,8 +16,7 @@ from monitor.documents.comparison import Quotes, number_of
 from monitor.documents.model import Report, ReportKind
 from monitor.documents.options import WEEKDAYS, ReportOptions
 from monitor.documents.periodic import CHART_DAYS, Given, daily, group_of, weekly
-from monitor.flag_facts import flag_steps
-from monitor.reasoning import number
+from monitor.reasoning import brief, several_areas
 from monitor.store import reports
 from monitor.store.columns import read_columns, read_series
 from monitor.store.database import Database
@@ -75,9 +74,9 @@ class Maker:
             item=line.item,
             place=line.place,
             since=line.start.astimezone(self.zone).strftime("%Y年%-m月%-d日"),
-            move=line.move,
+            move=f"最突出处{line.move}" if line.move and several_areas(flag) else line.move,
             grade=line.grade,
-            steps=flag_steps(self.db, record, self.zone),
+            steps=brief(flag, self.zone),
             contrast=(),
             verdict=VERDICTS.get(record.verdict, record.verdict),
             simulated=demo,
@@ -136,9 +135,7 @@ class Maker:
         grade = flag.peak_grade.label if flag.peak_grade.rank else "未定级"
         place = flag.area or "、".join(flag.points) or "全市"
         verdict = f"复核结论：{VERDICTS[record.verdict]}。" if record.verdict in VERDICTS and record.verdict else ""
-        return f"{flag.item}（{place}，{grade}）：现值{number(flag.value)}。{flag.reason}。{verdict}".replace(
-            "。。", "。"
-        )
+        return f"{flag.item}（{place}，{grade}）：{flag.reason}。{verdict}".replace("。。", "。")
 
     def midnight(self, day: date) -> datetime:
         return datetime.combine(day, time(), self.zone)

@@ -40,6 +40,7 @@ def abnormal(given: Abnormal, today: date, issuer: str) -> Report:
         *given.contrast,
         "供应情况：",
     )
+    happened = "，".join(part for part in ("出现异常波动", given.move) if part)
     verdict = f"复核结论：{given.verdict}。" if given.verdict else ""
     note = ("本报告含演示数据，由模拟程序生成，不是真实价格。",) if given.simulated else ()
     return Report(
@@ -49,7 +50,7 @@ def abnormal(given: Abnormal, today: date, issuer: str) -> Report:
         issuer=issuer,
         first=today,
         last=today,
-        lead=f"{given.place}{given.item}{given.move or '出现异常波动'}（系统建议级别：{given.grade}，由人决定）。",
+        lead=f"{given.place}{given.item}{happened}（系统建议级别：{given.grade}，由人决定）。",
         sections=(
             Section("一、异常情况", facts),
             Section("二、原因、趋势、影响和社会反应", ("原因：" + verdict, "趋势：", "影响：", "社会反应：")),

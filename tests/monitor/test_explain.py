@@ -17,6 +17,7 @@ from monitor.check import check
 from monitor.evaluation import Evaluation
 from monitor.flag_facts import MARKS, origin, ranked
 from monitor.metrics import Metrics
+from monitor.reasoning import brief, reasoning
 from monitor.schema import content
 from monitor.store import observations
 from monitor.store.database import Database, open_database
@@ -184,3 +185,15 @@ def test_every_mark_of_a_source_has_words() -> None:
     )
     borrowed = source | {"clause": "", "mark": "P", "borrowed": True}
     assert origin(rule | {"source": borrowed}).endswith("本项目建议，借用外地规则，仅供参考。")
+
+
+def test_a_point_that_several_rules_name_is_told_once_and_measures_say_where() -> None:
+    here = [Contribution(name, "东区", 2.0, 1.0, 1.0) for name in ("甲", "乙")]
+    there = [Contribution("丙", "西区", 1.5, 1.0, 0.5)]
+    found = tuple(finding(10, contributions=tuple(parts)) for parts in (here, there, here))
+    said = reasoning(flag(area="全市", findings=found), SHANGHAI)
+    assert [line for line in said if line.startswith("各监测点")] == [
+        "各监测点：甲 2（+100.0%）；乙 2（+100.0%）；丙 1.5（+50.0%）。"
+    ]
+    assert ["在东区测得" in line for line in said if "测得" in line] == [True, False, True]
+    assert not any("规则" in line for line in brief(flag(area="全市", findings=found), SHANGHAI))
