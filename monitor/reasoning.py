@@ -70,7 +70,7 @@ def what(flag: Flag, zone: ZoneInfo) -> str:
 
 
 def measured(finding: Finding, zone: ZoneInfo, area: str = "") -> str:
-    """What one rule measured, and where, if not in all of `area`. What was not measured is left out, not shown as 0."""
+    """What one rule measured, and where, if not in all of `area`. What was not measured is left out, no zero."""
     places = {one.area for one in finding.contributions} - {area, ""}
     where = f"在{places.pop()}" if len(places) == 1 else ""
     parts = [
