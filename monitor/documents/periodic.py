@@ -182,23 +182,27 @@ def lead(kind: ReportKind, food: Sequence[tuple[str, list[Row]]], others: Sequen
     vegetables = [row for name, rows in food if name == "蔬菜" for row in rows]
     texts = []
     if staple:
-        count = counted(staple)
-        texts.append(f"{len(staple)}种粮油肉禽蛋鱼价格与上期相比{count.up}升{count.down}降{count.flat}平")
+        texts.append(f"{len(staple)}种粮油肉禽蛋鱼价格与上期相比{ups_and_downs(staple)}")
     if vegetables:
         texts.append(f"{len(vegetables)}种蔬菜{of_vegetables(vegetables)}")
     rest = [row for name, rows in others for row in rows]
     if rest:
-        count = counted(rest)
-        texts.append(f"其他{len(rest)}种商品和服务{count.up}升{count.down}降{count.flat}平")
+        texts.append(f"其他{len(rest)}种商品和服务{ups_and_downs(rest)}")
     if not texts:
         return f"{when}没有收到可用的价格。"
     return f"{when}监测的" + "；".join(texts) + "。"
 
 
+def ups_and_downs(rows: Sequence[Row]) -> str:
+    """Counts that add up to the number of rows."""
+    count = counted(rows)
+    new = len(rows) - count.total
+    return f"{count.up}升{count.down}降{count.flat}平" + (f"（另有{new}种上期无价）" if new else "")
+
+
 def of_vegetables(rows: Sequence[Row]) -> str:
     """Counts, and the mean price where all are in one unit."""
-    count = counted(rows)
-    text = f"{count.up}升{count.down}降{count.flat}平"
+    text = ups_and_downs(rows)
     both = [row for row in rows if row.previous is not None]
     units = {row.unit for row in both}
     if len(units) != 1 or not both:

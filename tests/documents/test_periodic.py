@@ -37,6 +37,11 @@ def test_the_lead_counts_staples_and_gives_the_mean_of_the_vegetables() -> None:
     )
 
 
+def test_counts_of_the_lead_add_up_where_goods_are_new() -> None:
+    new = quotes((key("粳米", "甲"), "粮油", {0: 3.0, 1: 3.0}), (key("小米", "甲"), "粮油", {0: 4.0}))
+    assert "2种粮油肉禽蛋鱼价格与上期相比0升0降1平（另有1种上期无价）" in daily(given(quotes=new), LAST).lead
+
+
 def test_chapters_are_numbered_and_groups_within_them() -> None:
     headings = [one.heading for one in weekly(given(), LAST).sections]
     assert headings == [
