@@ -25,6 +25,7 @@ COMMANDS = {
     "users": ("accounts: who may sign in, with which roles", "monitor.commands.users"),
     "roster": ("people, their contacts, and who is on duty when", "monitor.commands.roster"),
     "records": ("decisions in force, and what people saw", "monitor.commands.records"),
+    "duties": ("who reports what by when", "monitor.commands.duties"),
 }
 
 
@@ -39,7 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     made = {name: commands.add_parser(name, help=text, description=text) for name, (text, _) in COMMANDS.items()}
-    for name in ("run", "check", "import", "explain", "tokens", "users", "roster", "records"):
+    for name in ("run", "check", "import", "explain", "tokens", "users", "roster", "records", "duties"):
         made[name].add_argument(
             "--config", type=Path, default=Path("config.toml"), help="configuration file (default: config.toml)"
         )
@@ -83,6 +84,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_users(made["users"])
     add_roster(made["roster"])
     add_records(made["records"])
+    add_duties(made["duties"])
     return parser
 
 
@@ -196,6 +198,37 @@ def add_records(parser: argparse.ArgumentParser) -> None:
     lift.add_argument("id", help="as `list` shows it")
     lift.add_argument("--end", required=True, help="2026-04-01, or with a time: from then on it does not hold")
     lift.add_argument("--note", default="")
+
+
+def add_duties(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True)
+    shown = actions.add_parser("list", help="the office's duties; those of config.toml stand there")
+    shown.add_argument("--all", action="store_true", help="also what holds no longer")
+    for name, what in (("add", "a new duty"), ("change", "what a duty says from a day on; all of it is given anew")):
+        made = actions.add_parser(name, help=what)
+        if name == "change":
+            made.add_argument("id", help="as `list` shows it")
+        made.add_argument("--point", default="", help="monitoring point (default: all)")
+        made.add_argument(
+            "--item", action="append", default=[], dest="item_names", help="whole name of an item; repeatable"
+        )
+        made.add_argument("--class", default="", dest="item_class", help="a class of the catalogue instead of items")
+        made.add_argument(
+            "--days",
+            required=True,
+            help="working (every working day), daily, weekdays such as mon,thu, a number of days such as 7d, usual"
+            " (as reported so far), emergency (every day, holidays included, before all others), none (need not be"
+            " reported)",
+        )
+        made.add_argument("--working-days", action="store_true", help="weekdays or 7d: not on days off")
+        made.add_argument("--due", default="10:00", help="time of the day (default: 10:00)")
+        made.add_argument("--from", type=day, dest="begin", metavar="D", help="first day (default: today)")
+        made.add_argument("--until", type=day, metavar="D", help="last day (default: until it is ended)")
+        made.add_argument("--note", default="", help="such as the document it rests on")
+    end = actions.add_parser("end", help="a duty holds no longer; what was said before is kept")
+    end.add_argument("id", help="as `list` shows it")
+    end.add_argument("--from", type=day, dest="begin", metavar="D", help="first day without it (default: today)")
+    end.add_argument("--note", default="")
 
 
 def day(text: str) -> date:
