@@ -23,7 +23,7 @@ from monitor.web.context import ConfiguredSource
 from tests.console import people
 from tests.console.review_data import EAST, MIDNIGHT, POINTS, WEST, evaluate, one, prices
 from tests.web.conftest import NOW, Running, Serve
-from thresholds.model import Direction, Kind
+from thresholds.model import NO_GRADE, Direction, Kind
 from thresholds.plan import Policy
 from thresholds.records import Record
 
@@ -369,3 +369,13 @@ def test_numbers_of_series_that_no_database_has_are_refused_quietly(city: Runnin
     assert browser.get("/flags/%00").status_code == 404
     assert browser.get("/flags/" + "x" * 5000).status_code in (404, 414)
     assert POINTS[EAST][0] in browser.get("/flags/east1").text
+
+
+def test_the_grade_of_a_flag_without_one_is_said_in_the_readers_language(city: Running) -> None:
+    evaluate(city.db, one("plain", "大白菜", peak_grade=NO_GRADE))
+    browser = monitor(city)
+    for path in ("/queue", "/flags/plain"):
+        assert "未定级" in words(browser.get(path).text)
+        english = words(browser.get(path, headers={"Accept-Language": "en"}).text)
+        assert "No grade" in english
+        assert "未定级" not in english
