@@ -50,6 +50,7 @@ NAVIGATION = (
     Entry("/items", _("品种"), Action.OVERVIEW_VIEW),
     Entry("/entry", _("报送"), Action.OBSERVATIONS_REPORT),
     Entry("/reports-due", _("报送情况"), Action.OBSERVATIONS_VIEW),
+    Entry("/duties", _("报送任务"), Action.DUTIES_MANAGE),
     Entry("/records", _("登记"), Action.RECORDS_VIEW),
     Entry("/reports", _("报告"), Action.REPORTS_VIEW),
     Entry("/health", _("运行"), Action.HEALTH_VIEW),
