@@ -6,6 +6,7 @@ see; nothing here asks who that is. Times are epoch seconds, values are in the u
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -175,11 +176,11 @@ def group_of(flag: Flag, held: Sequence[Held]) -> Group:
     values = {(c.area, c.point): c.value for f in flag.findings[:1] for c in f.contributions}
     score: dict[Group, tuple[int, int]] = {}
     for one in held:
-        place = int(np.searchsorted(one.at, at))
+        place = int(one.at.searchsorted(at))
         now = float(one.value[place]) if place < len(one.at) and one.at[place] == at else float("nan")
         named = values.get((one.area, one.key.point), flag.value if one.key.point == flag.point else float("nan"))
         hits, rows = score.get(group_key(one), (0, 0))
-        score[group_key(one)] = hits + int(np.isclose(now, named)), rows + len(one.at)
+        score[group_key(one)] = hits + math.isclose(now, named, rel_tol=1e-5, abs_tol=1e-8), rows + len(one.at)
     return max(score, key=lambda group: (score[group], group))
 
 

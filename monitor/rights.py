@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,12 +99,18 @@ class Areas:
         return EVERYWHERE if self.everywhere or other.everywhere else Areas(self.names | other.names)
 
     def where(self, column: ColumnElement[str]) -> ColumnElement[bool]:
-        """The rows whose area is among these, as a condition of a query."""
-        from sqlalchemy import false, true
+        """The rows whose area is among these, as a condition of a query: the same object for the same areas, so that
+        a query with it can be kept."""
+        return rows_within(self, column)
 
-        if self.everywhere:
-            return true()
-        return column.in_(sorted(self.names)) if self.names else false()
+
+@lru_cache(maxsize=1_000)
+def rows_within(areas: Areas, column: ColumnElement[str]) -> ColumnElement[bool]:
+    from sqlalchemy import false, true
+
+    if areas.everywhere:
+        return true()
+    return column.in_(sorted(areas.names)) if areas.names else false()
 
 
 EVERYWHERE = Areas(everywhere=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from functools import cache
 
 import numpy as np
 
@@ -63,8 +64,9 @@ def ordinal(day: date) -> int:
     return (day - date(1970, 1, 1)).days
 
 
+@cache
 def first_days(name: str) -> Day:
-    """int32: the first day of a holiday in each year, rising."""
+    """int32: the first day of a holiday in each year, rising. Nobody may change it."""
     if name == "春节":
         return lunar.FESTIVAL_DAYS
     years = range(lunar.FIRST_YEAR, max(lunar.SPRING_FESTIVAL) + 1)

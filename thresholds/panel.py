@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from functools import cached_property
+from functools import cached_property, lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -171,6 +171,7 @@ def civil_days(at: IntArray, zone: tzinfo = SHANGHAI) -> Day:
     return ((at + offsets[quarters]) // DAY).astype(np.int32)
 
 
+@lru_cache(maxsize=20_000)
 def offset_seconds(at: int, zone: tzinfo) -> int:
     offset = datetime.fromtimestamp(at, UTC).astimezone(zone).utcoffset()
     return int(offset.total_seconds()) if offset is not None else 0

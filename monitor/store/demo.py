@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from monitor.schema import series
 from monitor.store.database import Database
@@ -14,6 +14,12 @@ from thresholds.model import Flag, SeriesKey
 PREFIX = "演示"
 """what the source of a simulated series begins with"""
 CHUNK = 500
+
+OF_ITEMS = (
+    select(series.c.item, series.c.area, series.c.point)
+    .distinct()
+    .where(series.c.item.in_(bindparam("wanted", expanding=True)), series.c.source.startswith(PREFIX))
+)
 
 Places = Collection[tuple[str, str, str]]
 """(item, area, point) of simulated series"""
@@ -37,9 +43,8 @@ def demo_places(db: Database, items: Collection[str]) -> set[tuple[str, str, str
                 named = point_in_basket(SeriesKey(item, spec, point=point))
                 found.update((basket, area, named) for basket in baskets)
         for start in range(0, len(every), CHUNK):
-            query = select(c.item, c.area, c.point).distinct()
-            query = query.where(c.item.in_(every[start : start + CHUNK]), c.source.startswith(PREFIX))
-            found.update((item, area, point) for item, area, point in connection.execute(query))
+            rows = connection.execute(OF_ITEMS, {"wanted": every[start : start + CHUNK]})
+            found.update((item, area, point) for item, area, point in rows)
     return found
 
 

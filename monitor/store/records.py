@@ -99,12 +99,12 @@ def read_records(db: Database) -> tuple[Record, ...]:
         return tuple(sorted((one.record for one in newest(connection)), key=lambda r: (r.start, r.id)))
 
 
+LAST = select(table.c.id, func.max(table.c.revision).label("last")).group_by(table.c.id).subquery()
+NEWEST = select(table).join(LAST, (table.c.id == LAST.c.id) & (table.c.revision == LAST.c.last))
+
+
 def newest(connection: Connection, record_id: str | None = None) -> list[Revision]:
-    last = select(table.c.id, func.max(table.c.revision).label("last")).group_by(table.c.id)
-    if record_id is not None:
-        last = last.where(table.c.id == record_id)
-    of = last.subquery()
-    query = select(table).join(of, (table.c.id == of.c.id) & (table.c.revision == of.c.last))
+    query = NEWEST if record_id is None else NEWEST.where(table.c.id == record_id)
     return [revision_of(row) for row in connection.execute(query)]
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, RowMapping, delete, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, or_, select, update
 
 from monitor.accounts import FORGET_AFTER, Failures, after_failure, digest, longest_wait
 from monitor.schema_console import account, attempt, device, oidc_request, session
@@ -107,23 +107,27 @@ def start(
     return made
 
 
+HOLDS = (
+    select(session, account.c.name, account.c.shown, account.c.must_change, account.c.totp, account.c.language)
+    .join(account, account.c.id == session.c.account_id)
+    .where(
+        session.c.id == bindparam("wanted"),
+        account.c.active,
+        session.c.stamp == account.c.stamp,
+        session.c.expires_at > bindparam("now"),
+        session.c.seen_at > bindparam("idle_since"),
+    )
+)
+"""every request asks this: made once"""
+
+
 def find(db: Database, secret: str, now: datetime, idle: timedelta) -> Found | None:
     """The session behind a cookie; None where it is unknown, over, or its account is off or has other rights now."""
     if not secret or len(secret) > 200:
         return None
-    query = (
-        select(session, account.c.name, account.c.shown, account.c.must_change, account.c.totp, account.c.language)
-        .join(account, account.c.id == session.c.account_id)
-        .where(
-            session.c.id == digest(secret),
-            account.c.active,
-            session.c.stamp == account.c.stamp,
-            session.c.expires_at > seconds(now),
-            session.c.seen_at > seconds(now - idle),
-        )
-    )
+    asked = {"wanted": digest(secret), "now": seconds(now), "idle_since": seconds(now - idle)}
     with db.connect() as connection:
-        row = connection.execute(query).mappings().one_or_none()
+        row = connection.execute(HOLDS, asked).mappings().one_or_none()
     return _found(row) if row else None
 
 

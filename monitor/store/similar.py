@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, select
+from sqlalchemy import BindParameter, ColumnElement, Connection, Select, bindparam, case, select
 
 from monitor.schema import flag as table
 from monitor.store.database import Database
@@ -48,28 +50,51 @@ class Past:
 
 def similar_flags(db: Database, to: Flag, within: ColumnElement[bool]) -> Past:
     """Flags first flagged no later than `to` that are like it; only those that there are for this person."""
-    c = table.c
-    earlier = (c.id != to.id) & (c.first_flagged_at <= seconds(to.first_flagged)) & within
-    alike = earlier & (c.kind == str(to.kind)) & (c.direction == str(to.direction))
-    here = case((c.area == to.area, 0), else_=1)
-    newest = c.first_flagged_at.desc(), c.id
-    item = select(table).where(alike, c.item == to.item).order_by(here, *newest).limit(SAME_ITEM)
-    rule = alike & (c.rule == to.rule) & (c.area == to.area) & (c.item != to.item)
-    other = select(table).where(rule).order_by(*newest).limit(SAME_RULE)
-    judged = select(c.verdict).where(alike, c.item == to.item, c.area == to.area).order_by(*newest).limit(LOOKED_AT)
-    by_item = _read(db, item)
+    item, other, judged = _queries(within)
+    asked = {
+        "not_id": to.id,
+        "until": seconds(to.first_flagged),
+        "of_kind": str(to.kind),
+        "of_direction": str(to.direction),
+        "of_item": to.item,
+        "of_area": to.area,
+    }
     with db.connect() as connection:
-        outcomes = Counter(connection.execute(judged).scalars())
+        by_item = _records(connection, item, asked)
+        by_rule = _records(connection, other, asked | {"of_rule": to.rule})
+        outcomes = Counter(connection.execute(judged, asked).scalars())
     return Past(
         tuple(Similar(one, Likeness.HERE if one.flag.area == to.area else Likeness.ELSEWHERE) for one in by_item)
-        + tuple(Similar(one, Likeness.RULE) for one in _read(db, other)),
+        + tuple(Similar(one, Likeness.RULE) for one in by_rule),
         outcomes,
     )
 
 
-def _read(db: Database, query: Select[tuple[object, ...]]) -> list[FlagRecord]:
-    with db.connect() as connection:
-        rows = connection.execute(query).mappings()
-        return [
-            to_record({**row, "findings": [{**f, "contributions": ()} for f in row["findings"][:1]]}) for row in rows
-        ]
+@lru_cache(maxsize=100)
+def _queries(within: ColumnElement[bool]) -> tuple[Select[Any], Select[Any], Select[Any]]:
+    """Flags of the same item, of the same rule, and verdicts; `within` is one object for each visitor's areas."""
+    c = table.c
+    item: BindParameter[str] = bindparam("of_item")
+    area: BindParameter[str] = bindparam("of_area")
+    alike = (
+        (c.id != bindparam("not_id"))
+        & (c.first_flagged_at <= bindparam("until"))
+        & within
+        & (c.kind == bindparam("of_kind"))
+        & (c.direction == bindparam("of_direction"))
+    )
+    newest = c.first_flagged_at.desc(), c.id
+    rule = alike & (c.rule == bindparam("of_rule")) & (c.area == area) & (c.item != item)
+    return (
+        select(table)
+        .where(alike, c.item == item)
+        .order_by(case((c.area == area, 0), else_=1), *newest)
+        .limit(SAME_ITEM),
+        select(table).where(rule).order_by(*newest).limit(SAME_RULE),
+        select(c.verdict).where(alike, c.item == item, c.area == area).order_by(*newest).limit(LOOKED_AT),
+    )
+
+
+def _records(connection: Connection, query: Select[Any], asked: Mapping[str, object]) -> list[FlagRecord]:
+    rows = connection.execute(query, asked).mappings().all()
+    return [to_record({**row, "findings": [{**f, "contributions": ()} for f in row["findings"][:1]]}) for row in rows]
