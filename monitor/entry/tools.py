@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -23,7 +23,12 @@ class EntryTools:
     limits: Limits
     catalogue: Catalogue
     sources: Sequence[SourceOptions] = ()
-    workdays: Workdays = field(default_factory=shipped_workdays)
+    own_workdays: Workdays | None = None
+    """with the installation's files; None: the shipped ones, which are read when they are needed"""
+
+    @property
+    def workdays(self) -> Workdays:
+        return self.own_workdays or shipped_workdays()
 
 
 def tools(
@@ -33,12 +38,11 @@ def tools(
     base: Path | None = None,
 ) -> EntryTools:
     """The tools of a configuration; its files are relative to `base`. Raises FaultsError."""
-    days = shipped_workdays()
+    days = None
     if base is not None and options.workdays:
-        found, faults = load_workdays([base / name for name in options.workdays])
-        if found is None:
+        days, faults = load_workdays([base / name for name in options.workdays])
+        if days is None:
             raise FaultsError(faults)
-        days = found
     return EntryTools(options, limits(options.explain), catalogue, sources, days)
 
 

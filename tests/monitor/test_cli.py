@@ -169,7 +169,7 @@ def test_a_bug_is_one_line_for_the_user_and_a_trace_for_whoever_asks(
     class Module:
         main = staticmethod(broken)
 
-    monkeypatch.setattr(cli, "import_module", lambda _: Module)
+    monkeypatch.setattr(cli, "loaded", lambda _: Module)
     monkeypatch.delenv("MONITOR_TRACE", raising=False)
     assert main(["check"]) == 1
     said = capsys.readouterr().err
