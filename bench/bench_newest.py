@@ -24,7 +24,7 @@ from thresholds.newest import Cells, Watch
 from thresholds.panel import DAY, Panel, codes_of
 from thresholds.plan import Policy
 from thresholds.plan_files import load_policy
-from thresholds.restart import BEGINNING, Restart, one_mean, restart, settled_from
+from thresholds.restart import BEGINNING, Restart, Restarts, one_mean, settled_from
 
 DAYS, POINTS, AREAS, AT_ONCE = 3 * 365, 20, 4, 5000
 NAMES = ("大米", "大豆油", "猪肉", "鸡蛋", "大白菜", "黄瓜", "草鱼", "苹果", "汽油", "阿莫西林")
@@ -137,11 +137,9 @@ class City:
         left = self.some(~calm, self.item[lead]) | opened
         seconds["calm"] = perf_counter() - begin - sum(seconds.values())
         series = np.flatnonzero(left[self.item])
+        begins = Restarts(self.policy, CITY)
         chosen = [self.names[i] for i in np.flatnonzero(left)]
-        restarts = {
-            name: restart(self.flags.get(name, ()), NEWS, self.policy, CITY, alone=self.alone[name])
-            for name in chosen
-        }
+        restarts = {name: begins.of(self.flags.get(name, ()), NEWS, alone=self.alone[name]) for name in chosen}
         part = part_of(self.panel, series.tolist())
         seconds["restart"] = perf_counter() - begin - sum(seconds.values())
         found = detect(

@@ -23,7 +23,7 @@ from thresholds.model import Flag, IntArray
 from thresholds.panel import DAY, Panel, codes_of
 from thresholds.plan import Policy
 from thresholds.records import Record
-from thresholds.restart import AT_ONCE, BEGINNING, WHOLE, Restart, one_mean, restart, settled_from
+from thresholds.restart import AT_ONCE, BEGINNING, WHOLE, Restart, Restarts, one_mean, settled_from
 
 if TYPE_CHECKING:  # numba behind it is loaded when something is first evaluated, not at start
     from thresholds.newest import Watch
@@ -103,16 +103,14 @@ class Passing:
         calm -= self.recorded(calm, news, memory, records)
         unreported = {i for i in calm if not memory.by_item.get(i)}  # the mean of a class: as calm as its items
         calm = unreported | self.calm({i: news[i] for i in calm - unreported}, memory)
+        restarts = Restarts(self.policy, self.city)
         for group in groups:
             (found.passed if group <= calm else found.evaluated).append(group)
             if group <= news.keys() and not group <= calm:
-                found.begins |= {i: self.restart(i, news[i], memory) for i in group}
+                for i in group:
+                    alone = one_mean(memory.series[s].key for s in memory.by_item.get(i, ()))
+                    found.begins[i] = restarts.of(self.known[i].flags, news[i], alone=alone)
         return found
-
-    def restart(self, item: str, news: int, memory: Memory) -> Restart:
-        """From when on the item is to be evaluated; `news`: the first second of which something is new."""
-        alone = one_mean(memory.series[i].key for i in memory.by_item.get(item, ()))
-        return restart(self.known[item].flags, news, self.policy, self.city, alone=alone)
 
     def goes_on(self, group: frozenset[str], memory: Memory, first: int) -> bool:
         """Whether the group was evaluated before, and what came since then is newer, and not too much."""

@@ -10,7 +10,7 @@ from thresholds.catalogue import Classified
 from thresholds.kernels.beside import swapped
 from thresholds.kernels.lone import newest
 from thresholds.kernels.stuck import MOVED
-from thresholds.model import Direction, Doubt, Flag, IntArray
+from thresholds.model import BoolArray, Direction, Doubt, Flag, IntArray
 from thresholds.outages import outages_told
 from thresholds.panel import Panel
 from thresholds.plan import Policy
@@ -18,7 +18,7 @@ from thresholds.quality import Gate, Status
 from thresholds.told import NOTHING, Told, flag_of, shown_of, side
 from thresholds.wording import data_reason, reverted_reason, stuck_reason
 
-SWAPPED = Doubt.SWAPPED
+SWAPPED, REBASED = Doubt.SWAPPED, int(Status.REBASED)
 ASKED_AGAIN = (Doubt.JIN, Doubt.ALONE, Doubt.SWAPPED)
 """Doubts that the next report settles."""
 
@@ -31,24 +31,29 @@ def data_flags(
     since  int64[n_series], seconds: only those first flagged then or later
     """
 
-    def asked(at: int) -> bool:
-        return since is None or bool(panel.time[at] >= since[panel.series_of(at)])
+    def asked(at: IntArray) -> BoolArray:
+        if since is None:
+            return np.ones(len(at), np.bool_)
+        here: BoolArray = panel.time[at] >= since[panel.series_at(at)]
+        return here
 
-    told = [suspects_told(panel, gate, a, b) for a, b in runs(panel, gate) if asked(a)]
-    told += [stuck_told(panel, gate, int(i)) for i in gate.stuck if asked(i)]
-    told += [reverted_told(panel, gate, int(i)) for i in gate.reverted if asked(i)]
+    first, last = runs(panel, gate)
+    here = asked(first)
+    told = [suspects_told(panel, gate, a, b) for a, b in zip(first[here].tolist(), last[here].tolist(), strict=True)]
+    told += [stuck_told(panel, gate, i) for i in gate.stuck[asked(gate.stuck)].tolist()]
+    told += [reverted_told(panel, gate, i) for i in gate.reverted[asked(gate.reverted)].tolist()]
     told += [one for one in outages_told(panel, gate) if since is None or one.flagged >= since[one.series]]
     return [flag_of(panel, classified, policy, one) for one in told]
 
 
-def runs(panel: Panel, gate: Gate) -> list[tuple[int, int]]:
+def runs(panel: Panel, gate: Gate) -> tuple[IntArray, IntArray]:
     """First and last position of each run of suspects of one series."""
-    suspect = np.flatnonzero(gate.status == Status.SUSPECT)
+    suspect = np.flatnonzero(gate.is_(Status.SUSPECT))
     if not len(suspect):
-        return []
+        return suspect, suspect
     begins = np.append(True, (np.diff(suspect) > 1) | (np.diff(panel.series_at(suspect)) != 0))
     ends = np.append(begins[1:], True)
-    return list(zip(suspect[begins].tolist(), suspect[ends].tolist(), strict=True))
+    return suspect[begins], suspect[ends]
 
 
 def suspects_told(panel: Panel, gate: Gate, first: int, last: int) -> Told:
@@ -102,9 +107,10 @@ def how_settled(panel: Panel, gate: Gate, last: int, doubt: Doubt) -> str:
 def since_new_level(gate: Gate, begin: int, at: int) -> int:
     """How many accepted values, five at most, the level at `at` was taken from."""
     count = 0
+    accepted, status = gate.accepted, gate.status
     for i in range(at - 1, begin - 1, -1):
-        count += bool(gate.accepted[i])
-        if count == 5 or gate.status[i] == Status.REBASED:
+        count += bool(accepted[i])
+        if count == 5 or status[i] == REBASED:
             break
     return count
 

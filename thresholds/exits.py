@@ -121,7 +121,7 @@ class Judge:
     items: set[str]
     in_force: InForce
     city: str
-    answers: dict[tuple[str, Direction], Truth] = field(default_factory=dict)
+    answers: dict[tuple[str, Direction], Truth | None] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -187,22 +187,22 @@ class Judge:
         chain, rule = set(classified.chain), one.rule
         return (not rule.classes or not chain.isdisjoint(rule.classes)) and chain.isdisjoint(rule.without_classes)
 
-    def answer(self, one: ExitRule, direction: Direction) -> Truth:
-        """int8, for each row asked about: 1 where the rule is in force and its condition holds."""
+    def answer(self, one: ExitRule, direction: Direction) -> Truth | None:
+        """int8, for each row asked about: 1 where the rule is in force and its condition holds; None for nowhere."""
         key = (one.rule.id, direction)
         if key not in self.answers:
-            self.answers[key] = self.ask(one, direction)
+            found = self.ask(one, direction)
+            self.answers[key] = None if found is None or not (found == 1).any() else found
         return self.answers[key]
 
-    def ask(self, one: ExitRule, direction: Direction) -> Truth:
-        nothing = np.zeros(self.view.n_asked, np.int8)
+    def ask(self, one: ExitRule, direction: Direction) -> Truth | None:
         if not one.rule.when.can_hold(self.view):
-            return nothing
+            return None
         by_row = one.rule.when.row_by_row
         view = self.view if by_row else self.alone
         valid = self.in_force(one.rule, one.pack, view)
         if not len(valid):
-            return nothing
+            return None
         truth = np.where(valid, one.rule.when.truth(view, direction), 0)
         return truth if by_row else truth[self.there(self.view.here(np.arange(len(self.view.panel))))]
 
@@ -223,6 +223,8 @@ class Judge:
     def reading(self, one: ExitRule, direction: Direction, series: Sequence[int], since: int) -> int | None:
         """Position of the first reading after `since` at which the rule holds in all series reported by then."""
         truth, panel = self.answer(one, direction), self.view.panel
+        if truth is None:
+            return None
         parts = [self.readings(s, since) for s in series]
         told = [truth[at + self.offset[s]] == 1 for s, at in zip(series, parts, strict=True)]
         if not any(hold.any() for hold in told):

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from thresholds.aggregate import stands
+from thresholds.aggregate import LEAST_CARRY, stands
 from thresholds.calendar import TOLERANCE, Day, Lag
 from thresholds.catalogue import Classified, Measure
 from thresholds.conditions import Change, Condition, Score
@@ -48,6 +48,8 @@ SPANS = {
 }
 """Greatest length in days of the lags that are looked at here; a rule over a longer one is always evaluated."""
 SLACK = 1e-6
+WEEKS, AT_ONCE = 40, 64
+"""Readings, as of six weeks, that are fetched of so many series together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,14 +170,24 @@ class Watch:
         bars = np.exp(np.array(self.table or [[0.0] * len(self.spans)]))  # as ratios
         days = np.array([d for d, _ in self.spans], np.int64)
         readings = np.array([r for _, r in self.spans], np.int64)
+        least = self.least_bars(bars, days, readings)
         over_series(
             panel.start,
             lambda a, b: scan_quiet(
-                panel.start, panel.time, panel.day, panel.value, panel.mark, since, rows, bars, days, readings,
+                panel.start, panel.time, panel.day, panel.value, panel.mark, since, rows, bars, least, days, readings,
                 self.reach, result, a, b,
             ),
         )  # fmt: skip
         return result
+
+    @staticmethod
+    def least_bars(bars: FloatArray, days: IntArray, readings: IntArray) -> FloatArray:
+        """float64[n_rows, k]: what is nearer than this to a reading so many readings later is within all bars that
+        count there; those that count by days are taken to count everywhere."""
+        back = np.arange(int(readings.max()) + 3)
+        counts = (back[:, None] <= readings + 1) | (days > 0)
+        found: FloatArray = np.where(counts, bars[:, None, :], np.inf).min(axis=2) * (1 - SLACK)
+        return found
 
     def calm(
         self, panel: Panel, rows: IntArray, since: IntArray, status: NDArray[np.uint8], cells: Cells
@@ -240,6 +252,7 @@ def scan_quiet(
     since: IntArray,
     rows: IntArray,
     bars: FloatArray,
+    least: FloatArray,
     days: IntArray,
     readings: IntArray,
     reach: int,
@@ -247,7 +260,11 @@ def scan_quiet(
     first: int,
     last: int,
 ) -> None:
+    fetched, seen = first, 0.0
     for s in range(first, last):
+        if s == fetched:
+            fetched = min(s + AT_ONCE, last)
+            seen += fetch(start, time, day, value, mark, s, fetched)
         row = rows[s]
         if row < 0:
             continue
@@ -258,11 +275,29 @@ def scan_quiet(
             if until < since[s]:
                 result[s] = until < since[s] - reach * DAY  # it dropped out just now
                 continue
-            calm = calm_at(start[s], i, time, day, value, mark, bars[row], days, readings, reach)
+            calm = calm_at(start[s], i, time, day, value, mark, bars[row], least[row], days, readings, reach)
         while calm and i >= start[s] and time[i] >= since[s]:
-            calm = calm_at(start[s], i, time, day, value, mark, bars[row], days, readings, reach)
+            calm = calm_at(start[s], i, time, day, value, mark, bars[row], least[row], days, readings, reach)
             i -= 1
         result[s] = calm
+    least[0, 0] = min(least[0, 0], abs(seen))  # no reading is that far back; what is never used is never fetched
+
+
+@compiled
+def fetch(
+    start: IntArray, time: IntArray, day: Day, value: FloatArray, mark: NDArray[np.uint8], first: int, last: int
+) -> float:
+    """Touch the newest weeks of some series. Memory answers many questions at a time in the time of one, and a scan
+    has the next only when it has gone through the one before."""
+    seen = 0.0
+    for s in range(first, last):
+        i = start[s + 1] - 1
+        if i - WEEKS < start[s]:
+            continue
+        for j in range(0, WEEKS, 8):
+            seen += value[i - j] + time[i - j] + day[i - j]
+        seen += mark[i]
+    return seen
 
 
 @compiled
@@ -274,11 +309,13 @@ def calm_at(
     value: FloatArray,
     mark: NDArray[np.uint8],
     bar: FloatArray,
+    near: FloatArray,
     days: IntArray,
     readings: IntArray,
     reach: int,
 ) -> bool:
     """Whether the reading at position `i` of a series that begins at `begin` is certain to mean nothing."""
+    most = len(near) - 2  # readings back, and one more, of what asks by readings
     v = value[i]
     if v <= 0 or mark[i] != 0:
         return False
@@ -289,17 +326,17 @@ def calm_at(
         if j < begin or value[j] <= 0 or mark[j] != 0:
             return False  # too young, or something is known of it
         interval = time[j + 1] - time[j]
-        if later > stands(interval):
+        if later > LEAST_CARRY and later > stands(interval):
             return False  # its quote had lapsed meanwhile: the points behind a mean were others
         later = interval
-        far = max(v / value[j], value[j] / v)
-        inside = day[i] - day[j + 1] <= reach
-        for k in range(len(bar)):
-            # one reading more than the span: the quote that stood when the span began
-            within = i - j <= readings[k] + 1 or day[i] - day[j + 1] <= days[k]
-            if within:
-                inside = True
-                if far >= bar[k]:
+        back = i - j
+        inside = back <= most or day[i] - day[j + 1] <= reach
+        closest = near[min(back, most + 1)]
+        if value[j] * closest <= v or v * closest <= value[j]:
+            far = max(v / value[j], value[j] / v)
+            for k in range(len(bar)):
+                # one reading more than the span: the quote that stood when the span began
+                if far >= bar[k] and (back <= readings[k] + 1 or day[i] - day[j + 1] <= days[k]):
                     return False
         same = same and value[j] == v
         if same and day[i] - day[j] >= STUCK_DAYS_FRESH:

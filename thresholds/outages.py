@@ -42,7 +42,7 @@ class Episode:
 def outages_told(panel: Panel, gate: Gate) -> list[Told]:
     """One flag per outage of a publisher; another one where counts that were incomplete stop altogether."""
     by_publisher: dict[Publisher, dict[int, list[int]]] = {}
-    missing = np.flatnonzero(gate.status == Status.MISSING).tolist()
+    missing = np.flatnonzero(gate.is_(Status.MISSING)).tolist()
     for time, key, i in sorted((int(panel.time[i]), panel.keys[int(panel.series[i])], i) for i in missing):
         by_publisher.setdefault(publisher_of(key), {}).setdefault(time, []).append(i)
     return [told(panel, gate, one) for times in by_publisher.values() for one in episodes(panel, gate, times)]

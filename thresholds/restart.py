@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from thresholds.conditions import Condition, walk
 from thresholds.conditions_exit import Calm
 from thresholds.conditions_tree import All
-from thresholds.exit_rules import awaits_exit, concerned, exit_rules
+from thresholds.exit_rules import ExitRule, concerned, exit_rules
 from thresholds.model import Flag, Kind, SeriesKey
 from thresholds.panel import DAY
 from thresholds.plan import Pack, Policy
@@ -50,27 +50,34 @@ def one_mean(keys: Iterable[SeriesKey]) -> bool:
 
 
 def restart(flags: Sequence[Flag], news: int, policy: Policy, city: str, *, alone: bool = False) -> Restart:
-    """From when on an item is to be evaluated.
+    """From when on one item is to be evaluated: `Restarts.of`."""
+    return Restarts(policy, city).of(flags, news, alone=alone)
 
-    flags  of kinds move and data of the item, as they were evaluated before its news
-    news   the first second of which something is new; the newest of it is no more than `AT_ONCE` later
-    city   name of the whole area, as flags have it
-    alone  whether the item has one series of means in each area (`one_mean`); it may be said of none
-    """
-    known = [f for f in flags if f.kind is not Kind.SILENCE]
-    unsettled = [f for f in known if news < settled_from(f, policy)]
-    since = min(news, min((begun(f) for f in unsettled), default=news))
-    while True:  # nothing may be open at the beginning, nor hold anything back
-        earlier = [begun(f) for f in known if begun(f) < since <= holds_until(f)]
-        if not earlier:
-            break
-        since = min(earlier)
-    back = looks_back(policy.exits)
-    rules = exit_rules(policy)
-    judged = [f for f in known if begun(f) >= since and concerned(f, rules)]
-    if back is None or any(f.area == city for f in judged):
-        return Restart(since, BEGINNING)
-    return Restart(since, since - back if judged and not alone else since)
+
+class Restarts:
+    """From when on items are to be evaluated under a policy. `city`: name of the whole area, as flags have it."""
+
+    def __init__(self, policy: Policy, city: str) -> None:
+        self.city, self.rules, self.back = city, exit_rules(policy), looks_back(policy.exits)
+
+    def of(self, flags: Sequence[Flag], news: int, *, alone: bool = False) -> Restart:
+        """From when on an item is to be evaluated.
+
+        flags  of kinds move and data of the item, as they were evaluated before its news
+        news   the first second of which something is new; the newest of it is no more than `AT_ONCE` later
+        alone  whether the item has one series of means in each area (`one_mean`); it may be said of none
+        """
+        known = [f for f in flags if f.kind is not Kind.SILENCE]
+        since = min([news, *(begun(f) for f in known if news < settled(f, self.rules))])
+        while True:  # nothing may be open at the beginning, nor hold anything back
+            earlier = [begun(f) for f in known if begun(f) < since <= holds_until(f)]
+            if not earlier:
+                break
+            since = min(earlier)
+        judged = [f for f in known if begun(f) >= since and concerned(f, self.rules)]
+        if self.back is None or any(f.area == self.city for f in judged):
+            return Restart(since, BEGINNING)
+        return Restart(since, since - self.back if judged and not alone else since)
 
 
 def looks_back(exits: tuple[Pack, ...]) -> int | None:
@@ -92,7 +99,12 @@ def conjoined(root: Condition) -> list[Condition]:
 def settled_from(flag: Flag, policy: Policy) -> int:
     """The first second from which on nothing new can change the flag: after its end, and after the proposal to end
     what it began where there may be one."""
-    if flag.end is None or awaits_exit(flag, policy):
+    return settled(flag, exit_rules(policy))
+
+
+def settled(flag: Flag, rules: Sequence[ExitRule]) -> int:
+    """The same, of the rules on the end of flags."""
+    if flag.end is None or (flag.exit is None and concerned(flag, rules)):
         return NEVER
     last = flag.end if flag.exit is None else max(flag.end, flag.exit.at)
     return int(last.timestamp()) + 1

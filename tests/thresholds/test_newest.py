@@ -147,6 +147,25 @@ def test_a_reading_is_quiet_where_nothing_moved(newest: list[float], quiet: bool
     assert watch_of(panel_of(rows), Watch(shipped()), since) == {"大米": quiet}
 
 
+@pytest.mark.parametrize("days_ago", [1, 2, 3, 6, 7, 8, 12, 20, 25, 32, 39, 41, 45])
+def test_a_step_is_quiet_where_it_lies_within_all_bars_that_count_so_far_back(days_ago: int) -> None:
+    """Steps of 3 to 40 %, of rules over a week and a month, against the plain definition: reading by reading."""
+    rules = (rule({"kind": "change", "over": lag, "percent": p}) for lag, p in (("1w", 20), ("1m", 30)))
+    watch = Watch(policy_of(*rules))
+    answers = []
+    for size in (1.0, 1.03, 1.05, 1.1, 1.16, 1.25, 1.4):
+        values = [*LIVELY, *LIVELY][: 200 - days_ago] + [v * size for v in LIVELY[:days_ago]]
+        panel = panel_of(quotes(values))
+        (row,) = watch.rows(panel.keys, [watch.policy.catalogue.classify(key) for key in panel.keys])
+        bars = [(d, r, math.exp(least)) for (d, r), least in zip(watch.spans, watch.table[row], strict=True)]
+        far = [max(values[-1] / v, v / values[-1]) for v in values[-2::-1]]  # readings and days back, from one on
+        hit = any(far[k] >= bar for d, r, bar in bars for k in range(60) if k <= r or k <= d)
+        assert watch_of(panel, watch, int(at(199).timestamp())) == {"大米": not hit}, size
+        answers.append(hit)
+    assert answers[0] is False
+    assert answers[-1] is (days_ago <= 41)  # one reading more than the month and its tolerance
+
+
 def test_gaps_marks_youth_and_a_price_that_stands_are_no_quiet() -> None:
     watch = Watch(shipped())
 
