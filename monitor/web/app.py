@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from monitor.modules import loaded
 from monitor.store.errors import StoreError
-from monitor.web import alerts, flags, observations, operations, problem, records, reports_api, schemas
+from monitor.web import alerts, duties_api, flags, observations, operations, problem, records, reports_api, schemas
 from monitor.web.console import visit
 from monitor.web.console.i18n import Languages
 from monitor.web.context import WebContext
@@ -38,6 +38,7 @@ TAGS = [
     {"name": "flags", "description": "异常提示：查询、确认、复核"},
     {"name": "alerts", "description": "通知的确认"},
     {"name": "records", "description": "决定和观察到的现象"},
+    {"name": "duties", "description": "报送任务"},
     {"name": "reports", "description": "日报、周报和异常波动报告"},
     {"name": "operations", "description": "运行状态与指标"},
 ]
@@ -84,7 +85,7 @@ def create_api(ctx: WebContext) -> FastAPI:
     app.add_exception_handler(RequestValidationError, problem.answer_invalid)
     app.add_exception_handler(StoreError, answer_store_error)
     visit.install(app)
-    for part in (observations, flags, alerts, records, reports_api, operations):
+    for part in (observations, flags, alerts, records, duties_api, reports_api, operations):
         app.router.routes.extend(part.router.routes)  # include_router would make each of them a second time
     app.openapi = lambda: openapi_of(app)  # type: ignore[method-assign]
     return app

@@ -121,6 +121,11 @@ def test_who_manages_one_area_manages_the_points_of_this_area_only(city: Running
     for point in (OTHER, "", "新市场"):
         assert local.send_form("/duties", **fields(point=point)).status_code == 422
     assert len(duty_rules.list_rules(city.db)) == 3
+    listed = local.get("/api/v1/duties").json()["duties"]
+    assert {one["point"] for one in listed} == {POINT, ""}
+    (first, second) = local.get(f"/api/v1/duties/{rules[POINT]}").json()["duties"]
+    assert (first["revision"], second["revision"], second["due"], second["ended"]) == (1, 2, "09:30", False)
+    assert local.get(f"/api/v1/duties/{rules[OTHER]}").status_code == 404
 
 
 def test_days_off_and_unknown_arrangements_are_said(serve: Serve) -> None:

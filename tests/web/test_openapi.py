@@ -76,6 +76,8 @@ OPERATIONS = [
     ("POST", "/api/v1/records"),
     ("GET", "/api/v1/records/{id}"),
     ("POST", "/api/v1/records/{id}/lift"),
+    ("GET", "/api/v1/duties"),
+    ("GET", "/api/v1/duties/{id}"),
     ("GET", "/api/v1/reports"),
     ("POST", "/api/v1/reports"),
     ("GET", "/api/v1/reports/{id}"),

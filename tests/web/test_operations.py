@@ -38,6 +38,8 @@ ROUTES = [
     ("GET", "/api/v1/records/x", Scope.FLAGS_READ),
     ("POST", "/api/v1/records", Scope.RECORDS_WRITE),
     ("POST", "/api/v1/records/x/lift", Scope.RECORDS_WRITE),
+    ("GET", "/api/v1/duties", Scope.OBSERVATIONS_READ),
+    ("GET", "/api/v1/duties/x", Scope.OBSERVATIONS_READ),
     ("GET", "/api/v1/reports", Scope.REPORTS_READ),
     ("GET", "/api/v1/reports/1", Scope.REPORTS_READ),
     ("POST", "/api/v1/reports", Scope.REPORTS_WRITE),
