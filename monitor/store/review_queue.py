@@ -171,12 +171,14 @@ def count_queue(db: Database, wanted: Wanted, within: ColumnElement[bool]) -> li
 
 def count_above(db: Database, wanted: Wanted, within: ColumnElement[bool], position: Position) -> int:
     """How many flags stand above a row of the queue. Of each state MOST_COUNTED are counted at most."""
+    c = flag.c
+    above = tuple_(c.grade_rank, c.first_flagged_at, c.id) > tuple_(*position)
     parts = [
-        select(func.count()).select_from(_page(state, wanted, within, MOST_COUNTED, None, position).subquery())
+        select(c.id).where(c.state == state, within, above, *conditions(wanted)).limit(MOST_COUNTED).subquery()
         for state in sorted(set(wanted.states))
     ]
     with db.connect() as connection:
-        return sum(connection.execute(one).scalar_one() for one in parts)
+        return sum(connection.execute(select(func.count()).select_from(one)).scalar_one() for one in parts)
 
 
 def place_of(db: Database, flag_id: str, within: ColumnElement[bool]) -> QueueRow | None:
