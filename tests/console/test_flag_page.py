@@ -304,7 +304,7 @@ def test_a_point_is_asked_its_reporter_is_told_and_the_answer_is_shown(city: Run
     assert "已答复" in text
     assert "属实，雨天进货少 nan" in text
     assert [e.action for e in flag_log(city.db, "east1")] == ["opened", "asked", "answered"]
-    alone = {"point": "东一市场", "points": ("东一市场",), "last_hit": MIDNIGHT - timedelta(days=1)}
+    alone: dict[str, Any] = {"point": "东一市场", "points": ("东一市场",), "last_hit": MIDNIGHT - timedelta(days=1)}
     evaluate(city.db, one("alone", "大白菜", **alone))
     assert "请核实大白菜03月01日的价格5.6元/500克是否属实" in browser.get("/flags/alone").text
 

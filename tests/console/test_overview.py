@@ -129,8 +129,15 @@ def test_a_price_that_is_doubted_or_judged_an_error_moves_no_mean(city: Running)
     observations.add(city.db, ObservationBatch.of(rows), source="日报", name="slip.csv", now=NOW)
     viewer = visitor(city, "viewer")
     assert "日环比 ↓ -81.8%" in words(viewer.get("/items/大米").text)
-    point = {"item": "大米", "area": "东区", "point": "东区市场", "points": ("东区市场",), "kind": Kind.DATA}
-    when = {"start": slip, "first_flagged": slip, "last_hit": slip, "end": TODAY, "end_reason": "cleared"}
+    point: dict[str, Any] = {"item": "大米", "area": "东区", "point": "东区市场", "points": ("东区市场",)}
+    point |= {"kind": Kind.DATA}
+    when: dict[str, Any] = {
+        "start": slip,
+        "first_flagged": slip,
+        "last_hit": slip,
+        "end": TODAY,
+        "end_reason": "cleared",
+    }
     doubt = replace(flag("slip", rule="gate/factor", **point), **when)
     stuck = replace(doubt, id="stuck", rule="gate/stuck", area="西区", points=("西区市场",))
     since = {"大米": int(slip.timestamp())}
