@@ -127,6 +127,11 @@ class Reach:
     def __bool__(self) -> bool:
         return bool(self.areas) or bool(self.points)
 
+    @property
+    def rows(self) -> Reach:
+        """What stands for the rows that may be touched: where these are all, points of one's own add none."""
+        return ALL if self.areas.everywhere else self
+
     def covers(self, area: str, point: str = "") -> bool:
         """Whether something in this area, at this point, may be touched."""
         return area in self.areas or (point != "" and point in self.points)

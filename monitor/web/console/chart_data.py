@@ -74,7 +74,7 @@ def picture(request: Request, who: Visitor, record: FlagRecord) -> Picture | Non
         return None
     ctx: WebContext = request.app.state.context
     shelf, now = shelf_of(request, "pictures", PICTURES), ctx.now().timestamp()
-    sees = who.reach(Action.OBSERVATIONS_VIEW), who.areas(Action.FLAGS_VIEW), who.areas(Action.RECORDS_VIEW)
+    sees = who.reach(Action.OBSERVATIONS_VIEW).rows, who.areas(Action.FLAGS_VIEW), who.areas(Action.RECORDS_VIEW)
     key = record.flag.item, record.flag.id, record.updated_at, sees, language()
     held = shelf.get(key, now)
     if held is None:

@@ -62,7 +62,7 @@ def own_points(ctx: WebContext, who: Visitor) -> dict[str, str]:
     def ask() -> dict[str, str]:
         return points.points_where(ctx.db, reach.where(series.c.area, series.c.point) & prices)
 
-    found = ctx.answers.get(ctx.db, ("own_points", reach), ask) if reach else {}
+    found = ctx.answers.get(ctx.db, ("own_points", reach.rows), ask) if reach else {}
     return dict(sorted({**dict.fromkeys(reach.points, ""), **found}.items()))
 
 

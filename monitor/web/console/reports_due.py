@@ -141,16 +141,13 @@ class Counted:
     def get(self, ctx: WebContext, reach: Reach) -> list[PointDay]:
         now = ctx.now()
         state = (now.replace(second=0, microsecond=0), *duties.state_of(ctx.db))
-        with self._lock:
+        with self._lock:  # the others wait for the first one's look instead of looking themselves
             if self._state != state:
                 self._state, self._found = state, {}
-            known = self._found.get(reach)
-        if known is None:
-            here = reach.where(series.c.area, series.c.point)
-            known = duties.today(ctx.db, ctx.zone, now, where=here, reports=False, by=ctx.entry())
-            with self._lock:
-                if self._state == state:
-                    self._found[reach] = known
+            if (known := self._found.get(reach.rows)) is None:
+                here = reach.where(series.c.area, series.c.point)
+                known = duties.today(ctx.db, ctx.zone, now, where=here, reports=False, by=ctx.entry())
+                self._found[reach.rows] = known
         return known
 
 
