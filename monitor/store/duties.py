@@ -191,7 +191,7 @@ def _completeness(
 ) -> list[PointDay]:
     """The day of every point that had to report on it, report by report."""
     found: dict[str, PointDay] = {}
-    urgent = by.urgent(connection, zone, day)
+    urgent = by.urgent(connection, zone, day, where)
     for row in connection.execute(_by_weekday(day, zone, where, by.works(day), urgent)).all():
         _add(found, row, day, zone, now, None if row.came is None else int(row.came))
     _add_overdue(connection, found, zone, day, now, where & by.overdue(day, urgent))
@@ -204,7 +204,7 @@ def _counted(
     connection: Connection, zone: ZoneInfo, day: int, now: datetime, where: ColumnElement[bool], by: Days
 ) -> list[PointDay]:
     """The same, counted by the database: no reports, for pages with many points."""
-    urgent = by.urgent(connection, zone, day)
+    urgent = by.urgent(connection, zone, day, where)
     rows = _by_weekday(day, zone, where, by.works(day), urgent).subquery()
     dues = connection.execute(select(report_duty.c.due).distinct()).scalars().all()
     if not dues:
@@ -260,8 +260,11 @@ class Days:
     def works(self, day: int) -> bool:
         return self.workdays.is_working(date_of(day))
 
-    def urgent(self, connection: Connection, zone: ZoneInfo, day: int) -> ColumnElement[bool]:
-        """The series that a decision in force on the day covers: for these no day is left out (P16, P17)."""
+    def urgent(
+        self, connection: Connection, zone: ZoneInfo, day: int, where: ColumnElement[bool]
+    ) -> ColumnElement[bool]:
+        """Of those wanted, the series that a decision in force on the day covers: for these no day is left out
+        (P16, P17)."""
         begin, end = moment_of(day, 0, zone), moment_of(day + 1, 0, zone)
         running = [
             r.record
@@ -270,12 +273,17 @@ class Days:
         ]
         if not running:
             return false()
-        query = select(series).join(report_duty, report_duty.c.series_id == series.c.id).where(report_duty.c.working)
+        query = select(series.c.id, series.c.item, series.c.unit, series.c.area)
+        query = query.join(report_duty, report_duty.c.series_id == series.c.id).where(report_duty.c.working, where)
+        known: dict[tuple[str, str, str], bool] = {}  # many points report the same items
         covered = []
-        for row in connection.execute(query):
-            key = SeriesKey(row.item, row.spec, row.unit, row.channel, row.point)
-            if any(one.covers(key, row.area, self.catalogue.classify(key)) for one in running):
-                covered.append(row.id)
+        for id, item, unit, area in connection.execute(query):
+            if (item, unit, area) not in known:
+                key = SeriesKey(item, unit=unit)
+                classified = self.catalogue.classify(key)
+                known[item, unit, area] = any(one.covers(key, area, classified) for one in running)
+            if known[item, unit, area]:
+                covered.append(id)
         return series.c.id.in_(covered)
 
     def overdue(self, day: int, urgent: ColumnElement[bool]) -> ColumnElement[bool]:
