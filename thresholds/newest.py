@@ -27,7 +27,7 @@ from thresholds.conditions import Change, Condition, Score
 from thresholds.conditions_recorded import Recorded
 from thresholds.conditions_tree import All, Any_, Breadth, Lasting
 from thresholds.kernels.beside import role_of
-from thresholds.kernels.calm import scan_cells
+from thresholds.kernels.calm import fetch, scan_cells
 from thresholds.kernels.jit import compiled, over_series
 from thresholds.model import BoolArray, FloatArray, IntArray, SeriesKey
 from thresholds.panel import DAY, Panel
@@ -48,8 +48,8 @@ SPANS = {
 }
 """Greatest length in days of the lags that are looked at here; a rule over a longer one is always evaluated."""
 SLACK = 1e-6
-WEEKS, AT_ONCE = 40, 64
-"""Readings, as of six weeks, that are fetched of so many series together."""
+AT_ONCE = 64
+"""Series whose newest weeks are fetched together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,11 +264,11 @@ def scan_quiet(
     for s in range(first, last):
         if s == fetched:
             fetched = min(s + AT_ONCE, last)
-            seen += fetch(start, time, day, value, mark, s, fetched)
+            seen += fetch(start, time, day, value, mark, np.arange(s, fetched))
         row = rows[s]
         if row < 0:
             continue
-        calm = True
+        calm = seen == seen  # always: values are finite
         i = start[s + 1] - 1
         if i > start[s] and time[i] < since[s]:  # nothing new: but its quote may stand behind a mean that is new
             until = time[i] + stands(time[i] - time[i - 1])
@@ -280,24 +280,6 @@ def scan_quiet(
             calm = calm_at(start[s], i, time, day, value, mark, bars[row], least[row], days, readings, reach)
             i -= 1
         result[s] = calm
-    least[0, 0] = min(least[0, 0], abs(seen))  # no reading is that far back; what is never used is never fetched
-
-
-@compiled
-def fetch(
-    start: IntArray, time: IntArray, day: Day, value: FloatArray, mark: NDArray[np.uint8], first: int, last: int
-) -> float:
-    """Touch the newest weeks of some series. Memory answers many questions at a time in the time of one, and a scan
-    has the next only when it has gone through the one before."""
-    seen = 0.0
-    for s in range(first, last):
-        i = start[s + 1] - 1
-        if i - WEEKS < start[s]:
-            continue
-        for j in range(0, WEEKS, 8):
-            seen += value[i - j] + time[i - j] + day[i - j]
-        seen += mark[i]
-    return seen
 
 
 @compiled

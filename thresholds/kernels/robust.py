@@ -104,7 +104,7 @@ def scan_scores(
     past = np.empty(longest)  # the usable steps of the series so far
     ordered = np.empty(window)  # the newest of them in order, as they were when `sorted_to` were known
     for s in range(first, last):
-        known = 0
+        known, turn = 0, 0  # how many there are, and how many of them since the sums were made anew
         sorted_to = 0
         total = 0.0
         squares = 0.0
@@ -139,11 +139,11 @@ def scan_scores(
                     squares -= old * old
                 past[known] = x
                 known += 1
+                turn += 1
                 total += x
                 squares += x * x
-                if known % window == 0:  # once per turn: rounding does not pile up over years
-                    total = 0.0
-                    squares = 0.0
+                if turn == window:  # once per turn: rounding does not pile up over years
+                    total, squares, turn = 0.0, 0.0, 0
                     for k in range(known - window, known):
                         total += past[k]
                         squares += past[k] * past[k]
