@@ -31,7 +31,7 @@ NAMES = ("大米", "大豆油", "猪肉", "鸡蛋", "大白菜", "黄瓜", "草�
 FIRST = 1_600_000_000 // DAY
 NEWS = (FIRST + DAYS - 1) * DAY
 NOW = datetime.fromtimestamp(NEWS, UTC)
-TIMES = 5
+TIMES = 12
 
 
 def panel_of(n_series: int) -> Panel:
@@ -200,7 +200,8 @@ def main() -> None:
         begin, cpu = perf_counter(), process_time()
         found, restarts, seconds = city.newest()
         taken.append((perf_counter() - begin, process_time() - cpu, seconds))
-    wall, cpu, seconds = min(taken[1:], key=lambda t: t[0])
+    wall, _, seconds = min(taken[1:], key=lambda t: t[0])
+    cpu = min(t[1] for t in taken[1:])
     reads = []
     for _ in range(TIMES):
         begin = perf_counter()
@@ -212,8 +213,9 @@ def main() -> None:
     compared = city.check(found, restarts, names)
     print(f"{n_series} series, {len(panel)} observations, {len(city.names)} items, {len(restarts)} evaluated")
     stages = ", ".join(f"{k} {v:.3f}" for k, v in seconds.items())
-    print(f"newest day, all rules {wall:.3f} s, of CPU {cpu:.3f} s: {stages}")
+    print(f"newest day, all rules {wall:.3f} s, of CPU {cpu:.3f} s (each the least of {TIMES - 1} turns): {stages}")
     print(f"panel read once {read:.3f} s, ratio {wall / read:.1f}; pandas tail {peer:.3f} s, ratio {wall / peer:.2f}")
+    print(f"by seconds of CPU: ratios {cpu / read:.1f} and {cpu / peer:.2f}")
     print(f"{compared} flags of {len(names)} items are those of their whole history")
 
 
