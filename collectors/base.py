@@ -6,6 +6,7 @@ same transaction as the rows it brought. So a crash repeats a fetch, and storing
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -49,6 +50,13 @@ class Fetched:
     cursor: Cursor = field(default_factory=dict)
     stale_since: datetime | None = None
     """set where the source answered with rows but with none newer than what it gave before: the newest time it has"""
+    more: Mapping[str, int] = field(default_factory=dict)
+    """reason -> rows that were rejected beside those in `rejects`, where only so many are listed"""
+
+    @property
+    def reasons(self) -> Counter[str]:
+        """How many rows were rejected, by reason."""
+        return Counter(r.reason for r in self.rejects) + Counter(self.more)
 
     def settled(self, stored: StoredCounts) -> None:
         """Called after the commit. Nothing to do for most sources."""

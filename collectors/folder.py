@@ -9,7 +9,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ from pydantic import Field, model_validator
 from collectors.base import CollectError, Cursor, Fetched, SourceOptions, StoredCounts
 from collectors.sheet import SheetError, SheetResult, read_sheet, rejects_path, write_rejects
 from collectors.sheet_header import mapping_problems
-from collectors.sheet_model import DEFAULT_MAX_BYTES
+from collectors.sheet_model import DEFAULT_MAX_BYTES, DEFAULT_MAX_UNPACKED, REJECTS_LISTED
 from thresholds.model import ObservationBatch, Reject
 from thresholds.settings import Duration
 
@@ -45,6 +45,8 @@ class FolderOptions(SourceOptions):
     """only files whose names match, e.g. *.xlsx"""
     max_bytes: int = Field(DEFAULT_MAX_BYTES, gt=0)
     """bound on a file's size after decompression"""
+    max_unpacked: int = Field(DEFAULT_MAX_UNPACKED, ge=1024)
+    """bound on what a workbook (XLSX) unpacks to, and on the memory that its cells take"""
     settle: Duration = timedelta(seconds=5)
     """a file is read when it has not changed for so long"""
 
@@ -167,17 +169,20 @@ class FolderCollector:
                     defaults=options.defaults,
                     timezone=options.timezone,
                     max_bytes=options.max_bytes,
+                    max_unpacked=options.max_unpacked,
+                    max_rejects=REJECTS_LISTED,
                 )
             except SheetError as error:
                 if error.reason == "io" and isinstance(error.__cause__, OSError):
                     raise error.__cause__ from None
                 result = error
+        more: Mapping[str, int] = {}
         if look(path.stat(follow_symlinks=False)) != before:
             return None
         if isinstance(result, SheetError):
             batch, rejects = ObservationBatch.of(()), [Reject(0, result.reason, str(result))]
         else:
-            batch, rejects = result.batch, result.rejects
+            batch, rejects, more = result.batch, result.rejects, result.more
 
         def move() -> None:
             try:
@@ -185,7 +190,7 @@ class FolderCollector:
             except OSError as error:
                 problems.append(error)
 
-        return SheetFile(name=name, batch=batch, rejects=rejects, move=move)
+        return SheetFile(name=name, batch=batch, rejects=rejects, more=more, move=move)
 
     def _move(self, path: Path, before: Look, result: SheetResult | SheetError, now: datetime) -> None:
         """Put a file that was stored where it belongs, its report first. Raises OSError."""
@@ -203,7 +208,7 @@ class FolderCollector:
                 text = f"文件：{shown_name(path.name)}\n时间：{at}\n原因：{result.reason}\n说明：{result}\n"
                 report.write_text(text, "utf-8-sig")
             elif result.rejects:
-                write_rejects(report, result.rejects, result.header.names)
+                write_rejects(report, result.rejects, result.header.names, result.more)
             path.replace(target)
         except OSError:
             report.unlink(missing_ok=True)

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 
 from collectors.sheet_header import HEADER_ROWS, Layout, Matcher, find_header, header_error
 from collectors.sheet_json import is_json, read_json_lines
-from collectors.sheet_model import DEFAULT_MAX_BYTES, Header, SheetError, SheetResult
+from collectors.sheet_model import DEFAULT_MAX_BYTES, DEFAULT_MAX_UNPACKED, Header, SheetError, SheetResult
 from collectors.sheet_rejects import rejects_path, write_rejects
 from collectors.sheet_rows import Gathered, Intake
 from collectors.sheet_text import (
@@ -51,6 +51,8 @@ def read_sheet(
     ignore: Collection[str] = (),
     timezone: str = "Asia/Shanghai",
     max_bytes: int | None = None,
+    max_unpacked: int = DEFAULT_MAX_UNPACKED,
+    max_rejects: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> SheetResult:
     """Read one observation sheet; its kind is told by its content, `name` is for messages only.
@@ -60,6 +62,8 @@ def read_sheet(
     ignore     names of columns that are not taken for any of our columns unless `columns` names them
     timezone   zone of dates and times without an offset
     max_bytes  bound on the size after decompression (default 1 GiB)
+    max_unpacked  bound on what a workbook unpacks to, and on the memory that its cells take; never over `max_bytes`
+    max_rejects  how many rejects are listed (the first), the others being counted by reason; None: all
     progress   called now and then with the number of bytes of the source read so far
 
     Raises SheetError where the file cannot be read as a sheet at all.
@@ -69,7 +73,8 @@ def read_sheet(
     with ExitStack() as stack:
         try:
             stream = Source(open_raw(source, stack, limit), limit, progress or (lambda _: None))
-            return read_stream(stream, matcher, ZoneInfo(timezone))
+            gathered = Gathered(listed=max_rejects)
+            return read_stream(stream, matcher, ZoneInfo(timezone), gathered, min(limit, max_unpacked))
         except SheetError as error:
             raise SheetError(error.reason, f"{name}：{error}") from error
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -155,7 +160,9 @@ REFUSED = (
 """What files begin with that are no sheets, and what to say of them."""
 
 
-def read_stream(source: Source, matcher: Matcher, zone: ZoneInfo) -> SheetResult:
+def read_stream(
+    source: Source, matcher: Matcher, zone: ZoneInfo, gathered: Gathered, max_unpacked: int
+) -> SheetResult:
     head = source.open().read(HEAD)
     source.tick()
     if not head.strip(b"\0 \t\r\n"):
@@ -164,14 +171,14 @@ def read_stream(source: Source, matcher: Matcher, zone: ZoneInfo) -> SheetResult
         if head.startswith(mark):
             raise SheetError(reason, message)
     if head.startswith(b"PK\x03\x04"):
-        return read_workbook(source, matcher, zone)
+        return read_workbook(source, matcher, zone, gathered, max_unpacked)
     if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<":
         raise SheetError("format", "这是网页或 XML 文件，不是表格；请用 Excel 或 WPS 打开后另存为 XLSX 再报送")
     tries = encodings_to_try(head)
     while tries:
         encoding, errors = tries.pop(0)
         try:
-            return read_text(source, encoding, errors, matcher, zone)
+            return read_text(source, encoding, errors, matcher, zone, gathered.anew())
         except NotThisEncoding:
             tries = tries or encodings_after_utf8(source.open())
     raise AssertionError("the last encoding to try replaces what it cannot read")
@@ -180,14 +187,16 @@ def read_stream(source: Source, matcher: Matcher, zone: ZoneInfo) -> SheetResult
 # --- text ----------------------------------------------------------------------------------------------------------
 
 
-def read_text(source: Source, encoding: str, errors: str, matcher: Matcher, zone: ZoneInfo) -> SheetResult:
+def read_text(
+    source: Source, encoding: str, errors: str, matcher: Matcher, zone: ZoneInfo, gathered: Gathered
+) -> SheetResult:
     """Delimited text or JSON lines in one encoding. Raises NotThisEncoding, SheetError."""
     blocks = Blocks(source.open(), encoding, errors, source.tick)
     first = blocks.next()
     if first is None or not first.text.strip("\ufeff\0 \t\r\n"):
         raise SheetError("empty", "文件是空的；请核对文件")
     if is_json(first.text):
-        gathered, header = read_json_lines(first, blocks, matcher, zone)
+        header = read_json_lines(first, blocks, matcher, zone, gathered)
         return result(gathered, replace(header, format="json", encoding=encoding))
     found: tuple[int, Layout] | None = None
     for delimiter in sniff_delimiters(first.text):
@@ -200,7 +209,6 @@ def read_text(source: Source, encoding: str, errors: str, matcher: Matcher, zone
         records = parse_block(first, NOTHING_MORE, delimiter, None)
         raise header_error(records.rows[:HEADER_ROWS], matcher)
     place, layout = found
-    gathered = Gathered()
     intake = Intake(layout, zone, gathered)
     header_line = records.numbers[place]
     records = parse_block(first, blocks, delimiter, layout.width)
@@ -224,22 +232,23 @@ def add_records(records: Records, intake: Intake, after: int) -> None:
 
 def result(gathered: Gathered, header: Header) -> SheetResult:
     rejects = sorted(gathered.rejects, key=lambda reject: reject.row)
-    return SheetResult(gathered.batch(), rejects, gathered.rows, header)
+    return SheetResult(gathered.batch(), rejects, gathered.rows, header, gathered.more)
 
 
 # --- workbooks -----------------------------------------------------------------------------------------------------
 
 
-def read_workbook(source: Source, matcher: Matcher, zone: ZoneInfo) -> SheetResult:
+def read_workbook(
+    source: Source, matcher: Matcher, zone: ZoneInfo, gathered: Gathered, max_unpacked: int
+) -> SheetResult:
     """All visible worksheets that have the header; the others are named in `Header.skipped`."""
-    data = read_all(source.open(), source.limit)
+    data = read_all(source.open(), max_unpacked)
     source.tick()
-    gathered = Gathered()
     headers: list[Header] = []
     read: list[str] = []
     skipped: list[str] = []
     best: SheetError | None = None
-    for sheet in worksheets(data, source.limit):
+    for sheet in worksheets(data, max_unpacked):
         top = list(islice(sheet.rows, HEADER_ROWS))
         found = find_header([row for _, row in top], matcher)
         if found is None:

@@ -28,7 +28,7 @@ def is_json(text: str) -> bool:
     return START.match(text) is not None
 
 
-def read_json_lines(first: Block, blocks: Blocks, matcher: Matcher, zone: tzinfo) -> tuple[Gathered, Header]:
+def read_json_lines(first: Block, blocks: Blocks, matcher: Matcher, zone: tzinfo, gathered: Gathered) -> Header:
     """Raises SheetError where the keys of the first objects are no column names of ours."""
     if first.text.lstrip("\ufeff \t\r\n").startswith("["):
         raise SheetError("format", "这是一个 JSON 数组；请改为每行一个对象（JSON lines）")
@@ -38,7 +38,6 @@ def read_json_lines(first: Block, blocks: Blocks, matcher: Matcher, zone: tzinfo
     layout, _ = matcher.match([[name] for name in names])
     if layout is None:
         raise header_error([names], matcher)
-    gathered = Gathered()
     intake = Intake(layout, zone, gathered)
     keys = Keys(tuple(names), matcher, set(layout.index))
     everything = chain(top, lines)
@@ -53,7 +52,7 @@ def read_json_lines(first: Block, blocks: Blocks, matcher: Matcher, zone: tzinfo
                 numbers.append(number)
                 rows.append([json_text(one.get(name)) for name in names])
         intake.add_rows(numbers, rows)
-    return gathered, layout.header(0)
+    return layout.header(0)
 
 
 def numbered_lines(first: Block, blocks: Blocks) -> Iterator[Line]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -18,6 +19,14 @@ POINT_PREFIX = "point:"
 
 DEFAULT_MAX_BYTES = 1 << 30
 """Bound on a sheet's size after decompression where the caller gives none: 1 GiB."""
+
+
+DEFAULT_MAX_UNPACKED = 256 << 20
+"""Bound on what a workbook (XLSX) unpacks to, where the caller gives none: 256 MiB, some 500,000 rows of nine
+columns. A workbook of 2 MB can unpack to a thousand times as much, and all of it is in memory while it is read."""
+
+REJECTS_LISTED = 10_000
+"""How many rejected rows of one file a report lists; of all others it says how many there are."""
 
 
 class SheetError(Exception):
@@ -58,7 +67,8 @@ class Header:
 class SheetResult:
     """One sheet as read: `rows` quotes in all, each of them either in `batch` or in `rejects`, exactly once.
 
-    Blank rows are no quotes. `batch.row` and `Reject.row` are 1-based row numbers of the sheet, header included (for
+    Where `read_sheet` was told to list only so many rejects, `more` counts the others by reason. Blank rows are no
+    quotes. `batch.row` and `Reject.row` are 1-based row numbers of the sheet, header included (for
     text: the line on which the row begins). In a wide table every point column of a row is a quote of its own.
     """
 
@@ -66,3 +76,9 @@ class SheetResult:
     rejects: list[Reject]
     rows: int
     header: Header = field(default_factory=lambda: Header(0, {}, ()))
+    more: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def reasons(self) -> Counter[str]:
+        """How many rows were rejected, by reason."""
+        return Counter(r.reason for r in self.rejects) + Counter(self.more)

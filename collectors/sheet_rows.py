@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
@@ -31,6 +32,9 @@ BAD = -(1 << 62)
 Cells = Callable[[int], Sequence[str]]
 """The cells of the i-th row of a chunk."""
 
+REJECTS_ROOM = 16 << 20
+"""Characters that the rejects of one file may take where only the first are listed."""
+
 CELL_SHOWN, MAX_CELLS_SHOWN = 300, 200  # how much of a row a reject keeps: characters of a cell, cells
 
 
@@ -46,6 +50,12 @@ class Gathered:
     rejects: list[Reject] = field(default_factory=list)
     taken: int = 0
     rows: int = 0
+    listed: int | None = None
+    """how many rejects are kept; None: all"""
+    more: Counter[str] = field(default_factory=Counter)
+    """reasons of those that were not"""
+    room: int = REJECTS_ROOM
+    """characters that the kept rejects may still take, where not all are kept"""
 
     def series(self, key: SeriesKey, area: str, source: str) -> int:
         """The number of a series; area and source are those of the first row that names them."""
@@ -56,6 +66,17 @@ class Gathered:
         self.areas[code] = self.areas[code] or area
         self.sources[code] = self.sources[code] or source
         return code
+
+    def anew(self) -> Gathered:
+        """An empty one with the same bounds."""
+        return Gathered(listed=self.listed)
+
+    def is_full(self) -> bool:
+        return self.listed is not None and (len(self.rejects) >= self.listed or self.room <= 0)
+
+    def reject(self, one: Reject) -> None:
+        self.rejects.append(one)
+        self.room -= len(one.detail) + len(one.content)
 
     def add(self, series: IntArray, at: IntArray, value: FloatArray, row: IntArray) -> None:
         if len(at):
@@ -339,7 +360,10 @@ class Intake:
 
     def reject(self, number: int, cells: Sequence[str], reason: str, detail: str) -> None:
         self.out.rows += 1
-        self.out.rejects.append(Reject(number, reason, self.label + detail, cells_text(cells)))
+        if self.out.is_full():
+            self.out.more[reason] += 1
+        else:
+            self.out.reject(Reject(number, reason, self.label + detail, cells_text(cells)))
 
 
 def numbers_of(cells: list[str]) -> FloatArray:

@@ -17,7 +17,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 from xml.parsers import expat
 
+import numpy as np
+
 from collectors.sheet_model import SheetError
+from thresholds.model import IntArray
 
 if TYPE_CHECKING:
     from python_calamine import CalamineSheet
@@ -101,20 +104,26 @@ def column_number(letters: str) -> int:
 def measured(workbook: bytes, limit: int) -> io.BytesIO:
     """A copy of the workbook with its XML parts only, each unpacked and measured. Raises SheetError.
 
-    `limit` bounds the bytes unpacked, and the memory that the cells will need.
+    `limit` bounds the bytes unpacked, and the memory that the cells and their texts will need. The copy is packed
+    again, so that never more than one part is in memory unpacked.
     """
-    copy = io.BytesIO()
+    copy, left, texts = io.BytesIO(), limit, Texts()
     try:
         with zipfile.ZipFile(io.BytesIO(workbook)) as source, zipfile.ZipFile(copy, "w") as target:
             parts = source.infolist()
             check_parts(parts)
-            for part in parts:
-                if part.filename.lower().endswith((".xml", ".rels")):
-                    data = unpack(source, part, limit)
-                    limit -= len(data)
-                    if b"sheetData" in data:
-                        measure(data, limit)
-                    target.writestr(zipfile.ZipInfo(part.filename), data)
+            wanted = [part for part in parts if part.filename.lower().endswith((".xml", ".rels"))]
+            if sum(part.file_size for part in wanted) > limit:  # as it says of itself: nothing is unpacked to see it
+                raise too_large(limit)
+            for part in wanted:
+                data = unpack(source, part, left, limit)
+                left -= len(data)
+                if b"sheetData" in data:
+                    measure(data, left)
+                texts.look(data)
+                target.writestr(zipfile.ZipInfo(part.filename), data, zipfile.ZIP_DEFLATED, compresslevel=1)
+            if texts.size() > limit:
+                raise too_large(limit)
     except (
         zipfile.BadZipFile,
         zlib.error,
@@ -141,14 +150,80 @@ def check_parts(parts: list[zipfile.ZipInfo]) -> None:
         raise SheetError("format", "这是压缩文件，但不是 XLSX 工作簿；请解压后逐个报送，或另存为 XLSX")
 
 
-def unpack(source: zipfile.ZipFile, part: zipfile.ZipInfo, limit: int) -> bytes:
-    """One part, at most `limit` bytes of it, whatever size it says it has."""
+def too_large(limit: int) -> SheetError:
+    shown = f"{limit / (1 << 20):.0f} MiB" if limit >= 1 << 20 else f"{limit} 字节"
+    return SheetError(
+        "too_large",
+        f"工作簿解压后超过允许的 {shown}；请删除多余的空行、格式和不需要的工作表，分成几个文件，或另存为 CSV 报送；"
+        "确需这样大的工作簿，可由技术人员调高配置中的 max_unpacked",
+    )
+
+
+class Texts:
+    """How much memory the texts of shared strings take: each cell that names one gets a copy of its own.
+
+    A text of 30,000 characters that a million cells name is a small file and 30 GB. What is found is never less than
+    what will be needed: where a cell is not plain, it is taken to name the longest text.
+    """
+
+    def __init__(self) -> None:
+        self._sizes: list[list[int]] = []
+        self._named: list[IntArray] = []
+
+    def look(self, data: bytes) -> None:
+        """Take in one part of the workbook. Raises SheetError where it is no XML."""
+        if b"sst" in data and SST.search(data):
+            self._sizes.append(text_sizes(data))
+        if b"sheetData" in data:
+            values = VALUE.findall(data)
+            self._named.append(np.fromiter(map(place_of, values), np.int64, len(values)))
+
+    def size(self) -> int:
+        """Bytes, at most."""
+        named = np.concatenate(self._named) if self._named else np.empty(0, np.int64)
+        longest = max((max(sizes, default=0) for sizes in self._sizes), default=0)
+        if len(self._sizes) != 1:
+            return len(named) * longest
+        sizes = np.array([*self._sizes[0], 0, longest], np.int64)  # a number beyond the texts names none of them
+        return int(sizes[np.minimum(named, len(sizes) - 2)].sum())
+
+
+SST = re.compile(rb"[<:]sst[\s/>]")
+VALUE = re.compile(rb"[<:]v[\s>]([^<]{0,12})")
+NO_TEXT = 1 << 40
+
+
+def place_of(value: bytes) -> int:
+    """Which text a cell's content may name: NO_TEXT for a number that cannot be one, -1 for what is not plain."""
+    if value.isdigit() and len(value) < 10:
+        return int(value)
+    return NO_TEXT if b"." in value else -1
+
+
+def text_sizes(data: bytes) -> list[int]:
+    """The bytes of each text among shared strings."""
+    sizes: list[int] = []
+
+    def start(name: str, _: object) -> None:
+        if name.rpartition(":")[2] == "si":
+            sizes.append(0)
+
+    def add(text: str) -> None:
+        if sizes:
+            sizes[-1] += len(text.encode())
+
+    parse(data, StartElementHandler=start, CharacterDataHandler=add)
+    return sizes
+
+
+def unpack(source: zipfile.ZipFile, part: zipfile.ZipInfo, left: int, limit: int) -> bytes:
+    """One part, at most `left` bytes of it, whatever size it says it has."""
     pieces, size = [], 0
     with source.open(part) as stream:
         while piece := stream.read(PIECE):
             size += len(piece)
-            if size > limit:
-                raise SheetError("too_large", "工作簿解压后超过允许的大小；请分成几个文件报送")
+            if size > left:
+                raise too_large(limit)
             pieces.append(piece)
     return b"".join(pieces)
 
@@ -157,8 +232,15 @@ def measure(data: bytes, limit: int) -> None:
     """Raises SheetError where a worksheet's cells would need more memory than `limit`, or declare entities."""
     if surely_small(data, limit):
         return
+    parse(data, StartElementHandler=Extent(limit).element)
+
+
+def parse(data: bytes, **handlers: Any) -> None:
+    """Give a part's XML to expat's handlers. Raises SheetError for what is no XML, and for declared entities."""
     parser = expat.ParserCreate("utf-8")
-    parser.StartElementHandler = Extent(limit).element
+    parser.buffer_text = True
+    for name, handler in handlers.items():
+        setattr(parser, name, handler)
     parser.StartDoctypeDeclHandler = refuse_doctype
     try:
         parser.Parse(data, True)

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import logging
 import random
-from collections import Counter
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -95,8 +94,9 @@ def keep(app: App, name: str, fetched: Fetched) -> None:
         now=app.clock(),
         rejects=fetched.rejects,
         cursor=fetched.cursor,
+        unlisted=sum(fetched.more.values()),
     )
-    app.metrics.observations(name, added.counts, Counter(r.reason for r in fetched.rejects))
+    app.metrics.observations(name, added.counts, fetched.reasons)
     fetched.settled(added.counts)
     counts = added.counts
     if counts.rejected and not counts.accepted + counts.revised + counts.duplicate:
@@ -110,7 +110,15 @@ def keep(app: App, name: str, fetched: Fetched) -> None:
             first.detail,
         )
     if counts.accepted or counts.revised:
-        log.info("source %s: %s: %s", name, fetched.name, counts)
+        log.info(
+            "source %s: %s: accepted %d, duplicate %d, revised %d, rejected %d",
+            name,
+            fetched.name,
+            counts.accepted,
+            counts.duplicate,
+            counts.revised,
+            counts.rejected,
+        )
         app.scheduler.wake("evaluate")
 
 

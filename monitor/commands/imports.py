@@ -12,7 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from collectors.base import SourceOptions, StoredCounts
+from collectors.folder import FolderOptions
 from collectors.sheet import SheetError, SheetResult, read_sheet
+from collectors.sheet_model import DEFAULT_MAX_UNPACKED, REJECTS_LISTED
 from collectors.sheet_rejects import rejects_path, write_rejects
 from monitor.cli import UserError
 from monitor.commands.common import database, load, progress
@@ -36,7 +38,7 @@ def main(options: argparse.Namespace) -> int:
         for path in options.files:
             try:
                 result, counts = import_file(db, path, options.source, lender, config.installation.timezone)
-                reasons = Counter(r.reason for r in result.rejects)
+                reasons = result.reasons
             except (SheetError, OSError, StoreError) as error:
                 why = f"{error.strerror or error}" if isinstance(error, OSError) else str(error)
                 say_failed(path, why, options.json)
@@ -52,7 +54,7 @@ def report(path: Path, result: SheetResult) -> bool:
     """Write FILE.rejects.csv; says so where that is not possible: the other rows are stored all the same."""
     target = rejects_path(path)
     try:
-        write_rejects(target, result.rejects, result.header.names)
+        write_rejects(target, result.rejects, result.header.names, result.more)
     except OSError as error:
         print(
             f"monitor import: {path}: the accepted rows were stored, but {target} cannot be written"
@@ -77,9 +79,18 @@ def import_file(
             defaults=defaults,
             timezone=lender.timezone if lender else zone,
             progress=advance,
+            max_rejects=REJECTS_LISTED,
+            max_bytes=lender.max_bytes if isinstance(lender, FolderOptions) else None,
+            max_unpacked=lender.max_unpacked if isinstance(lender, FolderOptions) else DEFAULT_MAX_UNPACKED,
         )
     added = observations.add(
-        db, result.batch, source=source, name=path.name, now=datetime.now(UTC), rejects=result.rejects
+        db,
+        result.batch,
+        source=source,
+        name=path.name,
+        now=datetime.now(UTC),
+        rejects=result.rejects,
+        unlisted=sum(result.more.values()),
     )
     return result, added.counts
 

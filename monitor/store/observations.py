@@ -46,12 +46,14 @@ def add(
     rejects: Sequence[Reject] = (),
     cursor: Mapping[str, Any] | None = None,
     idempotency: Idempotency | None = None,
+    unlisted: int = 0,
 ) -> Added:
     """Store a batch with everything that belongs to it in one transaction: all of it is durable, or nothing.
 
     Written together: series not seen before, new revisions, notes, contradictions (Mark.CONFLICT), the series that
     are to be evaluated, the batch with its rejects, the cursor of `source` where one is given, and the answer to
-    the request where `idempotency` is given. `name` says what it was (file, URL, request) in reports.
+    the request where `idempotency` is given. `name` says what it was (file, URL, request) in reports,
+    `unlisted` how many rows were rejected that are not in `rejects`.
 
     Raises StoreError; AlreadyAnswered where a request with this key was stored before; ValueError where the batch
     holds a value that is not finite or a key that is not text.
@@ -59,7 +61,7 @@ def add(
     check(batch)
     with db.begin() as connection:
         db.bulk.lock_observations(connection)
-        return add_in(db, connection, batch, source, name, now, rejects, cursor, idempotency)
+        return add_in(db, connection, batch, source, name, now, rejects, cursor, idempotency, unlisted)
 
 
 def add_in(
@@ -72,6 +74,7 @@ def add_in(
     rejects: Sequence[Reject] = (),
     cursor: Mapping[str, Any] | None = None,
     idempotency: Idempotency | None = None,
+    unlisted: int = 0,
 ) -> Added:
     """`add` within a transaction that holds the lock on observations; the batch was checked."""
     at = seconds(now)
@@ -84,7 +87,7 @@ def add_in(
     ordered = sort_batch(ids[batch.series], batch.at, batch.value)
     decision = decide(ordered, _stored(db, connection, ordered, ids[is_new]))
     _store(db, connection, batch, decision, batch_id, at)
-    counts = _counts(decision.outcome, len(rejects))
+    counts = _counts(decision.outcome, len(rejects) + unlisted)
     close_batch(connection, batch_id, counts, rejects)
     newest = int(batch.at.max()) if len(batch) else None
     sources.advance(connection, source, cursor, newest)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
+import zipfile
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from collectors import folder, sheet
 from collectors.base import CollectError, Fetched, StoredCounts
 from collectors.folder import FolderCollector, FolderOptions
+from collectors.sheet_model import REJECTS_LISTED
 from thresholds.settings import Fault, validate
 
 NOW = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
@@ -317,6 +320,29 @@ def test_the_size_is_bounded(inbox: Inbox) -> None:
     inbox.collector = FolderCollector(options(max_bytes=20), base=inbox.base)
     inbox.put("a.csv")
     assert [r.reason for one in inbox.take() for r in one.rejects] == ["too_large"]
+
+
+def test_the_report_of_a_large_faulty_sheet_is_bounded(inbox: Inbox) -> None:
+    """The first rows with their reasons, then one line that says how many more; the counts are of all."""
+    rows = "".join(f"2024-05-01,猪肉,点{i},无\n" for i in range(REJECTS_LISTED + 2_345))
+    inbox.put("a.csv", "date,item,point,value\n" + rows)
+    (one,) = inbox.take()
+    assert (len(one.rejects), one.more) == (REJECTS_LISTED, {"no_value": 2_345})
+    assert one.reasons["no_value"] == REJECTS_LISTED + 2_345
+    lines = (inbox.folder / "bad" / "a.csv.rejects.csv").read_text("utf-8-sig").splitlines()
+    assert len(lines) == REJECTS_LISTED + 2
+    assert lines[-1].startswith(",more,另有 2345 行没有收入")
+
+
+def test_a_workbook_that_unpacks_to_too_much_is_a_bad_file(inbox: Inbox) -> None:
+    """`max_unpacked` of the source bounds it; the report beside the file names the key."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as book:
+        book.writestr("xl/workbook.xml", b" " * 5_000_000)
+    inbox.collector = FolderCollector(options(max_unpacked=1 << 20), base=inbox.base)
+    inbox.put("a.xlsx", content.getvalue())
+    assert [r.reason for one in inbox.take() for r in one.rejects] == ["too_large"]
+    assert "max_unpacked" in (inbox.folder / "bad" / "a.xlsx.report.txt").read_text("utf-8-sig")
 
 
 def test_mapping_and_defaults_reach_the_sheets(inbox: Inbox) -> None:

@@ -33,5 +33,5 @@ def test_every_known_column_name_is_listed() -> None:
 def test_every_option_of_the_inbox_is_described() -> None:
     """All keys that a folder has beyond those of every source."""
     own = set(FolderOptions.model_fields) - {"kind"} - set(SourceOptions.model_fields)
-    assert own == {"path", "pattern", "settle", "max_bytes"}
+    assert own == {"path", "pattern", "settle", "max_bytes", "max_unpacked"}
     assert [key for key in own if f"| `{key}` |" not in DOCS] == []

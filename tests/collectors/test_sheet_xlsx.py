@@ -292,3 +292,45 @@ def test_a_long_worksheet_is_read_to_its_end() -> None:
     result = read(data.getvalue())
     assert result.rows == len(result.batch) == 20_000
     assert result.batch.value[-1] == 199.99
+
+
+def test_a_workbook_that_says_it_is_huge_is_not_even_unpacked() -> None:
+    """The message says how large, how to mend it and what a technician can do. `max_bytes` holds as well."""
+    data = with_worksheet(OPEN + b" " * 5_000_000 + CLOSE)
+    error = refused(data, max_unpacked=1 << 20)
+    assert error.reason == "too_large"
+    assert "超过允许的 1 MiB" in str(error)
+    assert "另存为 CSV" in str(error)
+    assert "max_unpacked" in str(error)
+    assert refused(data, max_bytes=1 << 20, max_unpacked=1 << 30).reason == "too_large"
+    assert refused(data, max_unpacked=6_000_000).reason == "empty"
+
+
+def shared_texts(cells: int, texts: list[bytes], named: Callable[[int], int]) -> bytes:
+    row = [f'<row r="{i + 2}"><c r="D{i + 2}" t="s"><v>{named(i)}</v></c></row>' for i in range(cells)]
+    shared = b"<sst>" + b"".join(b"<si><t>" + text + b"</t></si>" for text in texts) + b"</sst>"
+    return with_worksheet(OPEN + "".join(row).encode() + CLOSE, shared=shared)
+
+
+def test_a_long_text_that_many_cells_name_is_counted_as_often() -> None:
+    """Each cell gets a copy of a shared text: a small file would otherwise take all memory. Once does no harm."""
+    texts = [b"x" * 20_000, *[b"y"] * 5]
+    bomb = shared_texts(3_000, texts, lambda _: 0)
+    assert len(bomb) < 50_000
+    assert refused(bomb, max_unpacked=30_000_000).reason == "too_large"
+    once = shared_texts(3_000, texts, lambda i: 0 if i == 7 else 1 + i % 5)
+    assert refused(once, max_unpacked=30_000_000).reason == "header"
+    with zipfile.ZipFile(io.BytesIO(bomb)) as archive:
+        xml = archive.read("xl/worksheets/sheet1.xml").replace(b"<v>0<", b"<v >&#48;<")
+        odd = with_worksheet(xml, shared=archive.read("xl/sharedStrings.xml"))
+    assert refused(odd, max_unpacked=30_000_000).reason == "too_large"
+
+
+def test_only_the_first_rejects_are_listed_and_all_are_counted() -> None:
+    """In a worksheet as in text: the batch and the counts are those of a reading that lists everything."""
+    rows: list[list[object]] = [[dt.date(2024, 5, 1), "猪肉", f"点{i}", "无" if i % 3 else i + 1] for i in range(90)]
+    everything, bounded = read(book([HEADER, *rows])), read(book([HEADER, *rows]), max_rejects=10)
+    assert bounded.rejects == everything.rejects[:10]
+    assert (bounded.rows, len(bounded.batch)) == (90, 30)
+    assert bounded.more == {"no_value": 50}
+    assert bounded.reasons == everything.reasons == {"no_value": 60}
