@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
@@ -26,7 +27,7 @@ from thresholds.catalogue import folded
 from thresholds.conditions import Score, log_change, sign
 from thresholds.detect import Detection, Prepared, prepare
 from thresholds.evidence import YEARS, same_date
-from thresholds.model import BoolArray, Direction, Flag, FloatArray, IntArray
+from thresholds.model import BoolArray, Direction, Flag, FloatArray, Grade, IntArray, Kind, SeriesKey
 from thresholds.panel import Panel
 from thresholds.plan import Policy, Rule
 from thresholds.view import RATIOS, View
@@ -144,6 +145,23 @@ def curves_of(flag: Flag, held: Sequence[Held], policy: Policy, zone: ZoneInfo, 
         years=tuple(earlier_years(main, zone)),
         series=tuple(mine[s].id for s in ordered),
     )
+
+
+def warm(policy: Policy, zone: ZoneInfo) -> None:
+    """Load the compiled code that charts are drawn with, by drawing some of nothing: one for each kind of rule."""
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    kinds = {type(rule.when): rule.id for pack in policy.packs for rule in pack.rules}
+    at = int(begin.timestamp()) + 86_400 * np.arange(60, dtype=np.int64)
+    value, mark = np.linspace(1.0, 1.1, 60, dtype=np.float64), np.zeros(60, np.uint8)
+    made_up = [Held(n, SeriesKey("", point=str(n)), "", "", at, value, mark) for n in (1, 2)]
+    for rule in kinds.values() or ("",):
+        flag = Flag(
+            id="", kind=Kind.MOVE, plan="", plan_version="", rule=rule, rule_version="", item="", point="", area="",
+            direction=Direction.UP, start=begin, first_flagged=begin, last_hit=begin, end=None, end_reason="",
+            peak=1.0, peak_grade=Grade(0, "", ""), value=1.0, expected=1.0, threshold=1.0, reason="", findings=(),
+            points=(),
+        )  # fmt: skip
+        curves_of(flag, made_up, policy, zone, "")
 
 
 def read_held(db: Database, histories: Histories, flag: Flag, policy: Policy, reach: Reach, since: int) -> list[Held]:

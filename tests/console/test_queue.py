@@ -417,3 +417,15 @@ def true_() -> Any:
     from sqlalchemy import true
 
     return true()
+
+
+def test_who_opens_the_queue_has_charts_made_ready_once(city: Running, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", "monitor.web")
+    reader = monitor(city)
+    reader.get("/queue").raise_for_status()
+    beside = city.app.state.charts
+    reader.get("/queue").raise_for_status()
+    assert city.app.state.charts is beside
+    beside.join(60)
+    assert not beside.is_alive()
+    assert "could not be loaded" not in caplog.text

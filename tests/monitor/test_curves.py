@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from monitor.check import check
-from monitor.curves import Curves, curves_of, rule_of
+from monitor.curves import Curves, curves_of, rule_of, warm
 from monitor.memory import Held, panel_of
 from tests.alerts.make import FLAG
 from thresholds.detect import Detection, prepare
@@ -115,3 +115,14 @@ def test_a_doubt_is_about_one_point_and_the_reading_is_marked(policy: Policy) ->
 def test_without_any_value_there_are_no_curves(policy: Policy) -> None:
     assert curves_of(flag("stat-robust/step"), [held(1, "东一", "东区", [])], policy, SHANGHAI, "全市") is None
     assert curves_of(flag("stat-robust/step"), [], policy, SHANGHAI, "全市") is None
+
+
+def test_what_charts_need_is_loaded_with_one_rule_of_every_kind(
+    policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warm(policy, SHANGHAI)
+    drawn: list[Flag] = []
+    monkeypatch.setattr("monitor.curves.curves_of", lambda flag, *_: drawn.append(flag))
+    warm(policy, SHANGHAI)
+    kinds = {type(rule.when) for pack in policy.packs for rule in pack.rules}
+    assert {type(rule.when) for one in drawn if (rule := rule_of(one, policy))} == kinds

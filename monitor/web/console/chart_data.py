@@ -5,6 +5,8 @@ Only what the visitor may see goes in: observations, other flags and records eac
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -32,6 +34,7 @@ from thresholds.plan import Policy
 if TYPE_CHECKING:
     from monitor.curves import Curve, Curves
 
+log = logging.getLogger("monitor.web")
 HISTORY = timedelta(days=3 * 365 + 30)
 BEFORE, AFTER = timedelta(days=150), timedelta(days=60)
 """what is shown at first: so long before the flag began, and after it was over"""
@@ -89,6 +92,26 @@ class Held:
     """A chart, or that there is none."""
 
     picture: Picture | None
+
+
+def make_ready(request: Request) -> None:
+    """Load what charts are drawn with beside, once: the first one does not wait for it then.
+
+    Not at the start of the daemon: it takes most of a second and a hundred megabytes, and often nobody is there.
+    """
+    state = request.app.state
+    if not hasattr(state, "charts"):
+        state.charts = threading.Thread(target=load, args=(state.context,), name="charts", daemon=True)
+        state.charts.start()
+
+
+def load(ctx: WebContext) -> None:
+    from monitor.curves import warm
+
+    try:
+        warm(ctx.policy() or Policy(catalogue(ctx), {}, (), ""), ctx.zone)
+    except Exception:  # the first chart loads it, or fails as this did, before somebody
+        log.debug("what charts are drawn with could not be loaded beforehand", exc_info=True)
 
 
 def draw(ctx: WebContext, who: Visitor, flag: Flag) -> Picture | None:

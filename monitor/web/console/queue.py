@@ -28,6 +28,7 @@ from monitor.store.review_queue import QueueRow, count_queue, list_heads, rows_o
 from monitor.store.saved_views import View, views_of
 from monitor.web.console import queue_filters as filters
 from monitor.web.console import queue_news, render
+from monitor.web.console.chart_data import make_ready
 from monitor.web.console.colleagues import Colleagues, colleagues, who_of
 from monitor.web.console.i18n import Text, _, ngettext, word
 from monitor.web.console.known import known
@@ -52,6 +53,7 @@ Field = Annotated[str, Form(max_length=4000)]
 def queue(request: Request, ctx: Context, who: V, after: str = "", before: str = "") -> Response:
     views, chosen, asked = asked_for(ctx, who, dict(request.query_params))
     viewed(request, who, "queue", detail={"filters": asked.query()})
+    make_ready(request)  # charts: flags are opened from here
     areas = who.areas(Action.FLAGS_VIEW)
     places, now, within = known(request, areas), ctx.now(), areas.where(flag_table.c.area)
     wanted = asked.wanted(now, who.account_id, places.by_class)
