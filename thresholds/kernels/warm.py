@@ -15,8 +15,9 @@ import numpy as np
 
 from thresholds.detect import detect
 from thresholds.model import Direction, SeriesKey
-from thresholds.panel import DAY, Panel
-from thresholds.plan import Pack
+from thresholds.newest import Cells, Watch
+from thresholds.panel import DAY, Panel, codes_of
+from thresholds.plan import Pack, Policy
 from thresholds.plan_files import load_policy
 from thresholds.quality import gate
 from thresholds.view import View
@@ -107,6 +108,7 @@ def failures() -> Iterator[str]:
         lambda: detect(panel, policy, now), lambda: detect(panel, replace(policy, packs=tried.packs[-1:]), now)
     )
     yield from (f"{rule}: {error}" for rule, error in detect(panel, tried, now).failed.items())
+    newest_day(panel, policy)
     every = np.ones(len(panel), np.bool_)
     view = View(panel, classified, every, every, every.astype(np.int32), gated.rebased, every)
     with np.errstate(divide="ignore", invalid="ignore"):  # measured also where nothing is true
@@ -114,6 +116,17 @@ def failures() -> Iterator[str]:
             for direction in (Direction.UP, Direction.DOWN):
                 rule.when.truth(view, direction)
                 rule.when.measure(view, np.arange(len(panel)), direction)
+
+
+def newest_day(panel: Panel, policy: Policy) -> None:
+    """What is done when a day is new: the looks at what may have changed, and rules asked about some rows."""
+    watch, classified = Watch(policy), [policy.catalogue.classify(key) for key in panel.keys]
+    rows, status = watch.rows(panel.keys, classified), gate(panel, classified).status
+    since = np.full(panel.n_series, int(panel.time.max()), np.int64)
+    watch.quiet(panel, rows, since)
+    groups = zip(panel.group.tolist(), panel.areas, strict=True)
+    watch.calm(panel, rows, since, status, Cells.of(codes_of(list(groups)).astype(np.int64)))
+    detect(panel, policy, datetime.fromtimestamp(int(panel.time.max()), UTC), since=since - 20 * DAY)
 
 
 def both_at_once(here: Callable[[], object], there: Callable[[], object]) -> None:
