@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from collectors.sheet_model import FIELDS, KEY_FIELDS, POINT_PREFIX, Header, SheetError
@@ -70,6 +70,10 @@ TRAILING_BRACKET = re.compile(r"^(?P<name>.+?)\((?P<inside>[^()]*)\)$")
 def bare(name: str) -> str:
     """A column name for comparing: NFKC, lower case, without spaces and marks."""
     return IGNORABLE.sub("", unicodedata.normalize("NFKC", name[:200]).lower())
+
+
+HEADS = frozenset(bare(n) for names in (FIELDS, *SYNONYMS.values(), *WEAK.values()) for n in names)
+"""All names that are column names and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +159,7 @@ class Matcher:
         names = tuple(next((n for n in names if n), "") for names in candidates)
         defaults = dict(self.defaults)
         if "unit" not in index and "unit" not in defaults and not points:
-            defaults |= unit_in_name(names[index["value"]])
+            defaults |= next((u for name in candidates[index["value"]] if (u := unit_in_name(name))), {})
         return Layout(names, index, tuple(points), defaults), []
 
     def _required(self, wanted: str) -> bool:
@@ -267,22 +271,49 @@ def find_names(rows: Sequence[Sequence[str]], matcher: Matcher) -> tuple[int, La
         below, layout = rows[i + 1] if i + 1 < len(rows) else (), alone[i]
         if layout is not None and not is_second_row(layout, below):
             return i, layout
-        if below and alone[i + 1] is None:
+        if below and (alone[i + 1] is None or has_sub_columns(row, below)):
             both, _ = matcher.match(combine(row, below))
             if both is not None and (layout is not None or not looks_like_data(both, below)):
                 return i + 1, both
-        if layout is not None:
+        if layout is not None and not has_sub_columns(row, below):
             return i, layout
     return None
 
 
 def is_second_row(layout: Layout, row: Sequence[str]) -> bool:
-    """Whether the row under the header belongs to it: no date and no item, and words where the values stand."""
+    """Whether the row under the header belongs to it: neither date nor item but further names (名称 under 品种), and
+    words where the values stand."""
     cells = [*row, *[""] * (layout.width - len(row))]
-    if any(cells[layout.index[f]].strip() for f in ("date", "item") if f in layout.index):
+    firsts = [bare(cells[layout.index[f]]) for f in ("date", "item") if f in layout.index]
+    if any(first and first not in HEADS for first in firsts):
         return False
     words = [cells[c] for _, c in layout.quotes]
-    return any(w.strip() for w in words) and not any(is_value(w) for w in words)
+    return any(w.strip() for w in (*words, *firsts)) and not any(w.strip() and is_value(w) for w in words)
+
+
+def has_sub_columns(upper: Sequence[str], lower: Sequence[str]) -> bool:
+    """Whether names of the lower row stand beside each other under one of the upper row (a merged cell), which has
+    column names of its own: it is no title."""
+    if not any(bare(name) in HEADS for name in upper):
+        return False
+    above = ["".join(upper[i : i + 1]).strip() for i in range(len(lower))]
+    return any(
+        lower[i].strip() and lower[i - 1].strip() and above[i] in ("", above[i - 1]) and any(above[:i])
+        for i in range(1, len(lower))
+    )
+
+
+def name_rows(rows: Sequence[Sequence[str]]) -> Iterator[tuple[int, list[list[str]]]]:
+    """(index of the last row, the names each column may go by) of what could be column names: rows alone, and two
+    that belong together (words under merged cells)."""
+    for i, row in enumerate(rows):
+        if not any(cell.strip() for cell in row):
+            continue
+        below = rows[i + 1] if i + 1 < len(rows) else ()
+        if has_sub_columns(row, below) and not any(cell.strip() and is_value(cell) for cell in below):
+            yield i + 1, combine(row, below)
+        else:
+            yield i, [[name] for name in row]
 
 
 def looks_like_data(layout: Layout, row: Sequence[str]) -> bool:
@@ -301,29 +332,30 @@ def is_value(text: str) -> bool:
 def combine(upper: Sequence[str], lower: Sequence[str]) -> list[list[str]]:
     """The names that each column may go by where the header stands in two rows.
 
-    A column with a lower name goes by it alone or together with the upper one (价格 over 本期: 本期价格); a merged
-    upper cell has its text in the first column only, so it is carried to the right over lower names.
+    A column with a lower name goes by it alone or together with the upper one (价格 over 本期: 本期价格), and is
+    shown as both (价格 本期), so that two with the same lower name can be told apart; a merged upper cell has its
+    text in the first column only, so it is carried to the right over lower names. A title over all is no name.
     """
     width = max(len(upper), len(lower))
     columns: list[list[str]] = []
     carried = ""
+    title = sum(bool(cell.strip()) for cell in upper) < 2
     for i in range(width):
         top = upper[i].strip() if i < len(upper) else ""
         bottom = lower[i].strip() if i < len(lower) else ""
         carried = top or (carried if bottom else "")
-        columns.append([bottom, f"{bottom}{carried}", f"{carried}{bottom}"] if bottom else [top])
+        shown = bottom if title or carried in ("", bottom) else f"{carried} {bottom}"
+        columns.append([shown, bottom, f"{bottom}{carried}", f"{carried}{bottom}"] if bottom else [top])
     return columns
 
 
 def header_error(rows: Sequence[Sequence[str]], matcher: Matcher) -> SheetError:
     """Why no header was found: the columns there are, which are missing, and how to map them."""
     best: tuple[int, Sequence[str], list[str]] | None = None
-    for row in rows:
-        if not any(cell.strip() for cell in row):
-            continue
-        _, missing = matcher.match([[name] for name in row])
+    for _, candidates in name_rows(rows):
+        _, missing = matcher.match(candidates)
         if best is None or len(missing) < best[0]:
-            best = (len(missing), row, missing)
+            best = (len(missing), [names[0] for names in candidates], missing)
     if best is None:
         return SheetError("empty", "表中没有任何内容；请核对文件")
     found = "、".join(f"“{clip(c, 20)}”" for c in best[1][:40] if c.strip())

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from collectors.sheet import HEAD, Source, open_raw, read_all
-from collectors.sheet_header import HEADER_ROWS, Matcher, find_header
+from collectors.sheet_header import HEADER_ROWS, Matcher, find_header, name_rows
 from collectors.sheet_json import is_json
 from collectors.sheet_model import SheetError
 from collectors.sheet_text import (
@@ -82,14 +82,13 @@ def text_rows(text: str, matcher: Matcher) -> list[tuple[int, list[str]]]:
 
 
 def likely_header(rows: list[tuple[int, list[str]]], matcher: Matcher) -> tuple[int, list[str]] | None:
-    """(row number, names) of the row that comes nearest to being the column names; None where all are blank."""
+    """(row number, names) of the row that comes nearest to being the column names, the lower one where they stand in
+    two rows; None where all are blank."""
     best: tuple[tuple[int, int], int, list[str]] | None = None
-    for number, row in rows[:HEADER_ROWS]:
-        filled = sum(bool(cell.strip()) for cell in row)
-        if not filled:
-            continue
-        _, missing = matcher.match([[name] for name in row])
-        rank = (len(missing), -filled)
+    for place, candidates in name_rows([row for _, row in rows[:HEADER_ROWS]]):
+        names = [one[0] for one in candidates]
+        _, missing = matcher.match(candidates)
+        rank = (len(missing), -sum(bool(name.strip()) for name in names))
         if best is None or rank < best[0]:
-            best = (rank, number, row)
+            best = (rank, rows[place][0], names)
     return best and (best[1], best[2])

@@ -154,6 +154,52 @@ def test_names_in_two_rows_are_read_together() -> None:
     assert result.rejects == []
 
 
+MERGED = """日期,品种,,单位,价格,,备注
+,名称,规格,,{},{},
+2024-05-01,大白菜,一级,元/500克,2.35,9.9,
+2024-05-01,土豆,,元/500克,3,8,促销
+"""
+
+
+def test_names_under_merged_cells_are_columns_of_their_own() -> None:
+    """品种 over 名称 and 规格, 价格 over 今日 and 昨日: the spec is read, and today's price, not yesterday's."""
+    result = read(MERGED.format("今日", "昨日"))
+    assert [(key.item, key.spec, key.unit) for key in result.batch.keys] == [
+        ("大白菜", "一级", "元/500克"),
+        ("土豆", "", "元/500克"),
+    ]
+    assert (result.batch.value.tolist(), result.rejects) == ([2.35, 3.0], [])
+    assert result.header.names == ("日期", "品种 名称", "品种 规格", "单位", "价格 今日", "价格 昨日", "备注")
+    assert (result.header.row, result.header.columns["value"]) == (2, "价格 今日")
+    titled = (
+        "某市价格监测表\n监测日期：2024年5月1日\n品种,,单位,价格,\n名称,规格,,今日,昨日\n大白菜,一级,元,2.35,9.9\n"
+    )
+    (key,) = read(titled).batch.keys
+    assert (key.spec, key.unit) == ("一级", "元")
+
+
+def test_every_column_under_a_merged_cell_can_be_mapped() -> None:
+    """By both names or by the lower one. Of two prices only the mapped one is read, and none without a mapping."""
+    both = MERGED.format("批发", "零售")
+    error = refused(both)
+    assert error.reason == "header"
+    assert "“价格 批发”、“价格 零售”" in str(error)
+    for name, values in {"价格 零售": [9.9, 8.0], "零售": [9.9, 8.0], "价格批发": [2.35, 3.0]}.items():
+        assert read(both, columns={"value": name}).batch.value.tolist() == values
+    yesterday = read(
+        MERGED.format("今日", "昨日"), columns={"value": "价格 昨日", "item": "品种 规格"}, defaults={"item": "无级"}
+    )
+    assert yesterday.batch.value.tolist() == [9.9, 8.0]
+    assert [key.item for key in yesterday.batch.keys] == ["一级", "无级"]
+
+
+@pytest.mark.parametrize("second", [",,元/公斤\n", "日期,品种,价格\n", "2024-05-01,猪肉,停售\n", ",猪肉,缺货\n"])
+def test_a_row_that_holds_no_column_names_is_no_second_header(second: str) -> None:
+    """A row of units, the names again, a row of data without a price: they are rejected, the rows below are read."""
+    result = read("日期,品种,价格\n" + second + "2024-05-01,大白菜,2.35\n")
+    assert (result.header.row, result.batch.value.tolist(), len(result.rejects)) == (1, [2.35], 1)
+
+
 TITLED = "某市价格监测表\n监测日期：2024年5月1日,,单位：元\n项目名称,规格等级,本期均价\n猪肉,精瘦肉,28\n鸡蛋,,4.8\n"
 
 

@@ -7,7 +7,7 @@ import gzip
 import io
 import re
 import zipfile
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import httpx
@@ -358,3 +358,26 @@ def test_the_same_file_again_is_told_and_changes_nothing(reporter: Browser, stoc
     reporter.send_form(f"{second}/commit")
     assert "与已有相同 2 项" in words(reporter.get(second).text)
     assert len(values(stocked.db, "鸡蛋")) == 3
+
+
+def test_names_under_merged_cells_are_picked_one_by_one(reporter: Browser, stocked: Running) -> None:
+    """A workbook with 品种 over 名称 and 规格, 价格 over 批发 and 零售: each column has its own line on the page."""
+    book = openpyxl.Workbook()
+    sheet = book.worksheets[0]
+    sheet.append(["蔬菜价格表"])
+    sheet.append(["日期", "品种", None, "单位", "价格", None])
+    sheet.append([None, "名称", "规格", None, "批发", "零售"])
+    for cells in ("A1:F1", "A2:A3", "B2:C2", "D2:D3", "E2:F2"):
+        sheet.merge_cells(cells)
+    sheet.append([date(2026, 3, 2), "鸡蛋", "散装", "元/500克", 3.9, 4.3])
+    file = io.BytesIO()
+    book.save(file)
+    path, page = preview(reporter, file.getvalue(), "表.xlsx")
+    assert all(name in page for name in ("品种 名称", "品种 规格", "价格 批发", "价格 零售"))
+    picked = dict(enumerate(["date", "item", "spec", "unit", "", "value"]))
+    reporter.send_form(f"{path}/columns", **{f"column-{place}": field for place, field in picked.items()})
+    assert "可以提交 1 项" in words(reporter.get(path).text)
+    reporter.send_form(f"{path}/commit")
+    (eggs,) = [one for one in observations.list_series(stocked.db, item="鸡蛋") if one.key.spec == "散装"]
+    assert eggs.key.unit == "元/500克"
+    assert [value for _, value, _ in values(stocked.db, "鸡蛋")][-1] == 4.3
