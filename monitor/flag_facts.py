@@ -78,7 +78,7 @@ def flag_facts(db: Database, record: FlagRecord, zone: ZoneInfo) -> dict[str, An
         "reasoning": steps(flag, zone, rules, evaluations.get(record.evaluation or 0)),
         "findings": [finding_fields(finding_to_json(finding), zone) for finding in flag.findings],
         "contributions": [
-            {"point": c.point, "area": c.area}
+            {"point": c.point, "area": c.area, "carried": c.carried}
             | {name: number_to_json(getattr(c, name)) for name in ("value", "expected", "change")}
             for c in ranked(flag)
         ],
@@ -177,6 +177,8 @@ def stamp_fields(evaluated: Evaluated | None, zone: ZoneInfo) -> dict[str, Any] 
 def finding_fields(stored: dict[str, Any], zone: ZoneInfo) -> dict[str, Any]:
     """A finding as stored, with its times in `zone`."""
     fields = {**stored, "at": moment(stored["at"]).astimezone(zone)}
+    if "contributions" in stored:
+        fields["contributions"] = [{"carried": False} | one for one in stored["contributions"]]
     if "earlier" in stored:
         fields["earlier"] = [{**one, "at": moment(one["at"]).astimezone(zone)} for one in stored["earlier"]]
     return fields

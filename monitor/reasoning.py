@@ -23,6 +23,7 @@ AGO = {1: "去年", 2: "前年", 3: "大前年"}
 CALENDARS = {"gregorian": "公历", "lunar": "农历"}
 CONTRIBUTIONS_SHOWN = 10
 UNCHANGED = 5e-4
+CARRIED = "（沿用上次报价）"
 
 
 def reasoning(flag: Flag, zone: ZoneInfo) -> list[str]:
@@ -92,7 +93,7 @@ def measured(finding: Finding, zone: ZoneInfo, area: str = "") -> str:
 
 def contributions(found: list[Contribution]) -> str:
     shown = [
-        f"{one.point or one.area or '（未注明）'} {number(one.value)}{change(one.change)}"
+        f"{one.point or one.area or '（未注明）'} {number(one.value)}{CARRIED if one.carried else change(one.change)}"
         for one in found[:CONTRIBUTIONS_SHOWN]
     ]
     more = f"，以及另外 {len(found) - len(shown)} 个" if len(found) > len(shown) else ""

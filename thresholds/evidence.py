@@ -35,13 +35,25 @@ class Members:
 
     bounds  int64[values + 1], where the rows of each value begin
     series  int64[m], series of the panel of points
-    at      int64[m], the usable quote of the very time of the value, -1 for none; `before` the one before it
+    at      int64[m], the usable quote of the time of the value (of several points: the newest one, perhaps of an
+            earlier time), -1 for none; `before` the one before it
     """
 
     bounds: IntArray
     series: IntArray
     at: IntArray
     before: IntArray
+
+    def carried(self, day: Day) -> BoolArray:
+        """bool[m]: points that did not report on the day of the value: their last price stands in it. `day`: that of
+        each quote. Some point always did, for else there were no value."""
+        if not len(self.at):
+            return np.zeros(0, np.bool_)
+        own = np.where(self.at >= 0, day[self.at], np.iinfo(np.int32).min)
+        filled = np.diff(self.bounds) > 0
+        newest = np.maximum.reduceat(own, self.bounds[:-1][filled])
+        late: BoolArray = own < np.repeat(newest, np.diff(self.bounds)[filled])
+        return late & (self.at >= 0)
 
     def only(self, values: IntArray) -> Members:
         """Those of some of the values."""
@@ -93,7 +105,9 @@ def scan_members(
                 continue
             found[n] = s
             i = a + np.searchsorted(time[a:b], when[h], "right") - 1
-            if i >= a and time[i] == when[h] and usable[i]:
+            while len(some) > 1 and i >= a and not usable[i]:
+                i -= 1
+            if i >= a and usable[i] and (len(some) > 1 or time[i] == when[h]):
                 at[n] = i
                 k = i - 1
                 while k >= a and not usable[k]:
@@ -104,21 +118,24 @@ def scan_members(
 
 
 def contributions(panel: Panel, behind: Members, push: FloatArray) -> list[tuple[Contribution, ...]]:
-    """Per value what each point behind it did against its own usable report before, those that pushed most first.
+    """Per value what each point behind it did against its own usable report before, those that pushed most first;
+    those whose last price was carried come last, without a change.
 
     push   float64[values], -1 for a fall, else 1
     """
     value = np.repeat(np.arange(len(push)), np.diff(behind.bounds))
-    known = np.flatnonzero((behind.at >= 0) & (behind.before >= 0))
-    value, series = value[known], behind.series[known]
-    now, before = panel.value[behind.at[known]], panel.value[behind.before[known]]
+    several = np.repeat(np.diff(behind.bounds) > 1, np.diff(behind.bounds))
+    known = np.flatnonzero((behind.at >= 0) & ((behind.before >= 0) | several))
+    value, series, carried = value[known], behind.series[known], behind.carried(panel.day)[known]
+    now = panel.value[behind.at[known]]
+    before = np.where((behind.before[known] >= 0) & ~carried, panel.value[behind.before[known]], np.nan)
     change = ratio(now, before)
     pushed = np.where(np.isnan(change), np.inf, -push[value] * change)
     names, areas, rank = named_points(panel, series)
     order = np.lexsort((rank, pushed, value))
     bounds = np.searchsorted(value[order], np.arange(len(push) + 1)).tolist()
     which = np.unique(series, return_inverse=True)[1][order].tolist()
-    columns = (x[order].tolist() for x in (now, before, change))
+    columns = (x[order].tolist() for x in (now, before, change, carried))
     rows = [Contribution(names[s], areas[s], *numbers) for s, *numbers in zip(which, *columns, strict=True)]
     return [tuple(rows[a : min(b, a + MOST_CONTRIBUTIONS)]) for a, b in pairwise(bounds)]
 
@@ -128,6 +145,17 @@ def ratio(now: FloatArray, before: FloatArray) -> FloatArray:
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         change: FloatArray = np.where(before > 0, now / before - 1, np.nan)
     return change
+
+
+def carried_behind(panel: Panel, behind: Members, groups: IntArray) -> list[int]:
+    """Per group of values how many of the points behind them reported in none of them on the day."""
+    _, _, rank = named_points(panel, behind.series)
+    group = np.repeat(np.arange(len(groups) - 1), np.diff(behind.bounds[groups]))
+    key = group * (int(rank.max(initial=0)) + 1) + rank
+    carried = behind.carried(panel.day)
+    only = np.setdiff1d(key[carried], key[~carried])
+    found: list[int] = np.bincount(only // (int(rank.max(initial=0)) + 1), minlength=len(groups) - 1).tolist()
+    return found
 
 
 def named_points(panel: Panel, series: IntArray) -> tuple[list[str], list[str], IntArray]:

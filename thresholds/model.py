@@ -167,13 +167,15 @@ class Doubt(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """One point's part in a finding: `change` is a ratio (0.1 = +10 %), NaN where it has none."""
+    """One point's part in a finding: `change` is a ratio (0.1 = +10 %), NaN where it has none. `carried`: the point
+    gave no usable price on that day, its last one stands in the mean (thresholds.aggregate)."""
 
     point: str
     area: str
     value: float
     expected: float
     change: float
+    carried: bool = False
 
 
 @dataclass(frozen=True, slots=True)

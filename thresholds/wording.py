@@ -30,7 +30,8 @@ DOUBTS = {
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a sentence names. `strongest`: where the value was measured, if not in all of `area`."""
+    """What a sentence names. `strongest`: where the value was measured, if not in all of `area`; `carried`: how many
+    of several points gave no usable price on the day, so that their last one counts."""
 
     item: str
     spec: str
@@ -38,12 +39,14 @@ class Shown:
     area: str
     points: tuple[str, ...]
     strongest: str = ""
+    carried: int = 0
 
     @property
     def subject(self) -> str:
         spec = f"（{self.spec}）" if self.spec else ""
         area = self.area
-        where = f"{area}{self.points[0]}" if len(self.points) == 1 else f"{area}{len(self.points)}个监测点"
+        stale = f"（其中{self.carried}个沿用上次报价）" if self.carried else ""
+        where = f"{area}{self.points[0]}" if len(self.points) == 1 else f"{area}{len(self.points)}个监测点{stale}"
         return f"{self.item}{spec}在{where}"
 
     @property

@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 
 from thresholds.aggregate import Areas
 from thresholds.episodes import CITY, CLEARED, EXCEEDED, MERGED, NEVER, Episodes, episodes
-from thresholds.evidence import MOST_CONTRIBUTIONS, Members, contributions, earlier_years, points_behind, utc
+from thresholds.evidence import (
+    MOST_CONTRIBUTIONS,
+    Members,
+    carried_behind,
+    contributions,
+    earlier_years,
+    points_behind,
+    utc,
+)
 from thresholds.grading import Behind, Names, RuleHits, collect, flag_id, grade_of, opening_hits
 from thresholds.model import Contribution, Direction, Earlier, Finding, Flag, IntArray, Kind
 from thresholds.plan import Policy
@@ -49,6 +57,7 @@ class Episode(NamedTuple):
     rank: int
     why: int
     points: tuple[str, ...]
+    carried: int
 
 
 class Hit(NamedTuple):
@@ -100,10 +109,13 @@ class Writer:
     def flags(self) -> list[Flag]:
         members = self.behind.members(self.opening)
         findings, seen, hits = self.findings(members)
-        points = points_behind(self.behind.points.panel, members, self.bounds)
+        panel = self.behind.points.panel
+        points, carried = points_behind(panel, members, self.bounds), carried_behind(panel, members, self.bounds)
         return [
             self.flag(episode, hits[a], seen[a], findings[a:b])
-            for episode, (a, b) in zip(self.episodes(points), pairwise(self.shown_bounds().tolist()), strict=True)
+            for episode, (a, b) in zip(
+                self.episodes(points, carried), pairwise(self.shown_bounds().tolist()), strict=True
+            )
         ]
 
     def shown_bounds(self) -> IntArray:
@@ -176,12 +188,13 @@ class Writer:
             earlier=earlier,
         )
 
-    def episodes(self, points: Sequence[tuple[str, ...]]) -> list[Episode]:
-        """What flags say of their episodes; `points` are those behind the opening hits of each."""
+    def episodes(self, points: Sequence[tuple[str, ...]], carried: Sequence[int]) -> list[Episode]:
+        """What flags say of their episodes; `points` are those behind the opening hits of each, `carried` how many of
+        them did not report on the day."""
         result = self.result
         rank, why = self.ranks()
         columns = (result.area, result.last_hit, result.end, result.how, self.peaks(), rank, why[self.lead])
-        return [Episode(*row) for row in zip(*(c.tolist() for c in columns), points, strict=True)]
+        return [Episode(*row) for row in zip(*(c.tolist() for c in columns), points, carried, strict=True)]
 
     def ranks(self) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
         """The highest rank that hits propose, per episode; and what changed it, per hit."""
@@ -244,7 +257,7 @@ class Writer:
         plan = self.policy.plan_of(one.view.classified[lead.series].domain)
         ended = episode.end < NEVER
         strongest = self.strongest(lead, episode)
-        shown = Shown(key.item, key.spec, key.unit, area, episode.points, strongest)
+        shown = Shown(key.item, key.spec, key.unit, area, episode.points, strongest, episode.carried)
         return Flag(
             id=flag_id(Kind.MOVE, plan, key.item, area, one.direction, lead.time, ""),
             kind=Kind.MOVE,

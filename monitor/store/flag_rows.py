@@ -174,6 +174,7 @@ def finding_to_json(finding: Finding) -> dict[str, Any]:
                 "value": number_to_json(one.value),
                 "expected": number_to_json(one.expected),
                 "change": number_to_json(one.change),
+                **({"carried": True} if one.carried else {}),
             }
             for one in finding.contributions
         ],
@@ -209,6 +210,7 @@ def finding_from_json(stored: Mapping[str, Any]) -> Finding:
                 value=number_from_json(one["value"]),
                 expected=number_from_json(one["expected"]),
                 change=number_from_json(one["change"]),
+                carried=one.get("carried", False),
             )
             for one in stored["contributions"]
         ),

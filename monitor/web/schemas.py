@@ -252,6 +252,7 @@ class ContributionOut(Model):
     value: Number
     expected: Number
     change: Number = Field(description="比率，0.1 即 +10 %")
+    carried: bool = Field(default=False, description="当日没有报送，均价中沿用其上次报价")
 
 
 class EarlierOut(Model):

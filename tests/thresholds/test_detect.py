@@ -39,7 +39,7 @@ def essence(flag: Flag) -> tuple[Any, ...]:
         (
             *(f.rule, f.at, f.unit, f.window, f.n_used, f.reason),
             *map(str, (f.value, f.expected, f.scale, f.score, f.threshold)),
-            *((c.point, c.area, *map(str, (c.value, c.expected, c.change))) for c in f.contributions),
+            *((c.point, c.area, *map(str, (c.value, c.expected, c.change)), c.carried) for c in f.contributions),
         )
         for f in flag.findings
     ]
@@ -101,7 +101,7 @@ def test_points_that_do_not_report_any_more_are_not_named() -> None:
 
 
 def test_suspects_are_no_contribution() -> None:
-    """A digit slip of one point on the day of the others' rise is not shown as what pushed."""
+    """A digit slip of one point on the day of the others' rise is not what pushed: its price before counts."""
     rows = [o for n in range(3) for o in quotes(STEADY, point=f"点{n}")]
     rows += (
         quotes([30.0], point="点0", first=6)
@@ -109,7 +109,26 @@ def test_suspects_are_no_contribution() -> None:
         + quotes([3.6], point="点2", first=6)
     )
     (flag,) = moves(rows, STEP5)
-    assert [c.point for c in flag.findings[0].contributions] == ["点1", "点2"]
+    shown = [(c.point, c.value, c.carried) for c in flag.findings[0].contributions]
+    assert shown == [("点1", 3.6, False), ("点2", 3.6, False), ("点0", STEADY[-1], True)]
+
+
+def test_points_whose_last_price_stands_in_the_mean_are_counted_and_marked() -> None:
+    """12 points, one of them silent on the day: the sentence and the list say so, the numbers stay what they were; a
+    point that reported at another hour of the day did report."""
+    rows = [o for n in range(12) for o in quotes(STEADY, point=f"点{n:02}")]
+    rows += [o for n in range(11) for o in quotes([3.6], point=f"点{n:02}", first=6)]
+    (flag,) = moves(rows, STEP5)
+    assert flag.reason.startswith("大米在甲区12个监测点（其中1个沿用上次报价）为")
+    assert flag.value == pytest.approx((11 * 3.6 + STEADY[-1]) / 12)
+    found = flag.findings[0].contributions
+    assert len(found) == len(flag.points) == 12
+    assert [c.point for c in found if c.carried] == ["点11"]
+    assert math.isnan(found[-1].change)
+    later = [o for n in range(11) for o in quotes([3.6], point=f"点{n:02}", first=6, hour=9)]
+    (flag,) = moves([*rows[: 12 * 6], *quotes([3.6], point="点11", first=6), *later], STEP5)
+    assert flag.reason.startswith("大米在甲区12个监测点为")
+    assert not any(c.carried for c in flag.findings[0].contributions)
 
 
 def test_areas_together_are_the_city() -> None:

@@ -157,6 +157,8 @@ class PointLine:
     direction: str
     series: int
     corrects: bool
+    carried: bool = False
+    """whether it did not report on the day: its last price stands in the mean"""
 
 
 def point_lines(who: Visitor, record: FlagRecord, shown: Picture | None) -> list[PointLine]:
@@ -179,6 +181,7 @@ def point_lines(who: Visitor, record: FlagRecord, shown: Picture | None) -> list
                 ("up" if one.change > 0 else "down") if known and one.change else "none",
                 stored.get((one.area, one.point), 0),
                 one.area in corrects,
+                one.carried,
             )
         )
     if lines or curves is None:
