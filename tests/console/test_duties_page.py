@@ -140,3 +140,13 @@ def test_days_off_and_unknown_arrangements_are_said(serve: Serve) -> None:
         running = serve(changes={"clock": lambda now=now: now})
         page = people.visitor(running, "monitor").get("/reports-due").text
         assert said in page, now
+
+
+def test_what_is_first_seen_today_is_due_at_the_end_of_the_day(city: Running, monitor: Browser) -> None:
+    """It says 24:00 and why, not 00:00."""
+    put(city.db, (SeriesKey("鸭蛋", unit="元/500克", point=POINT), 0, 5.0))
+    monitor.send_form("/duties", **fields(items="鸡蛋、鸭蛋"))
+    page = monitor.get("/reports-due", params={"point": POINT}).text
+    assert ">24:00<" in page
+    assert ">09:30<" in page
+    assert "当日24:00前报送均为按时" in page

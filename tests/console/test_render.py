@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 from fastapi import Request
 from starlette.responses import HTMLResponse
 
+from monitor.entry.duties import day_number
 from monitor.rights import Action, Areas, Session, Visitor
 from monitor.store import accounts
 from monitor.web.console import assets, render
@@ -248,3 +251,13 @@ def test_every_script_and_style_that_a_template_asks_for_has_its_source_and_was_
             file = f"{name}.{'js' if kind == 'script' else 'css'}"
             assert assets.url(file), f"{template.name} asks for {file}, which was not built: make assets"
             assert file in sources or f"{name}.js" in sources, f"{template.name} asks for {file}"
+
+
+def test_the_end_of_a_day_is_its_24_hours() -> None:
+    """What is first reported on a day is due at its end: 24:00, which 00:00 would deny. Other times stay."""
+    zone = ZoneInfo("Asia/Shanghai")
+    day = day_number(datetime(2026, 3, 2, 9, tzinfo=zone), zone)
+    assert ">24:00<" in render.until(datetime(2026, 3, 3, tzinfo=zone), day, zone)
+    assert ">10:00<" in render.until(datetime(2026, 3, 2, 10, tzinfo=zone), day, zone)
+    assert ">00:00<" in render.until(datetime(2026, 3, 2, tzinfo=zone), day, zone)
+    assert render.until(None, day, zone) == "—"

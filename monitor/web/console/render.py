@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import Match
 
+from monitor.entry.duties import day_number
 from monitor.rights import Action
 from monitor.web.console import assets, i18n
 from monitor.web.console.i18n import Text, _
@@ -151,6 +152,7 @@ def environment(zone: ZoneInfo) -> Environment:
     made.filters["local"] = lambda at: local_time(at, zone)
     made.filters["day"] = lambda at: local_time(at, zone, "%Y-%m-%d")
     made.filters["clock"] = lambda at: local_time(at, zone, "%H:%M")
+    made.filters["until"] = lambda at, day: until(at, day, zone)
     made.globals.update(script=script, style=style, csrf=csrf, word=i18n.word)
     made.globals.update(language=i18n.language, languages=i18n.LANGUAGES, tags=i18n.TAGS)
     macros: Any = made.get_template("console/macros.html").module
@@ -167,6 +169,13 @@ def local_time(at: datetime | None, zone: ZoneInfo, form: str = "") -> Markup:
     local = at.astimezone(zone)
     form = form or ("%Y-%m-%d" if (local.hour, local.minute) == (0, 0) else "%Y-%m-%d %H:%M")
     return Markup('<time datetime="{}">{}</time>').format(local.isoformat(), local.strftime(form))
+
+
+def until(at: datetime | None, day: int, zone: ZoneInfo) -> Markup:
+    """The time of a local day (days since 1970) by which something is due: 24:00 is its end, not its beginning."""
+    if at is not None and day_number(at, zone) > day:
+        return Markup('<time datetime="{}">24:00</time>').format(at.astimezone(zone).isoformat())
+    return local_time(at, zone, "%H:%M")
 
 
 @pass_context
