@@ -327,7 +327,7 @@ class Score(Condition):
             threshold=np.full(len(at), sign(direction) * self.value),
             limit=view.stepped(at, median + sign(direction) * self.value * scale, self.over),
             unit=texts("σ", at),
-            window=texts(f"前{self.window}期以内的" + ("变动" if self.over == 1 else f"{self.over}期累计变动"), at),
+            window=texts(f"前{self.window}期以内的变动" if self.over == 1 else f"此前每{self.over}期的累计变动", at),
             n_used=scores.n_used[place],
             comparison=texts(self.op, at),
         )

@@ -6,14 +6,12 @@ import argparse
 import json
 
 from pydantic_core import to_jsonable_python
-from sqlalchemy import select
 
-from alerts.texts import short_code
 from monitor.cli import UserError
 from monitor.commands.common import database, load
 from monitor.flag_facts import flag_facts
-from monitor.schema import flag
 from monitor.store.database import Database
+from monitor.store.flag_codes import by_code
 from monitor.store.flag_rows import FlagRecord
 from monitor.store.flags import get_flag
 
@@ -21,7 +19,7 @@ from monitor.store.flags import get_flag
 def main(options: argparse.Namespace) -> int:
     config, _ = load(options.config)
     with database(config) as db:
-        record = get_flag(db, options.flag) or by_code(db, options.flag)
+        record = get_flag(db, options.flag) or of_code(db, options.flag)
         if record is None:
             raise UserError(
                 f"there is no flag {options.flag!r}; give the id from its address, or the code (编号) of its messages"
@@ -34,12 +32,8 @@ def main(options: argparse.Namespace) -> int:
         return reproduced(db, record.flag.id, options.reproduce) if options.reproduce else 0
 
 
-def by_code(db: Database, code: str) -> FlagRecord | None:
-    """The newest flag that messages and pages name by this code (编号)."""
-    wanted = code.strip().upper()
-    with db.connect() as connection:
-        ids = connection.execute(select(flag.c.id).order_by(flag.c.first_flagged_at.desc(), flag.c.id)).scalars()
-        found = next((one for one in ids if short_code(one) == wanted), None)
+def of_code(db: Database, code: str) -> FlagRecord | None:
+    found = by_code(db, code)
     return get_flag(db, found) if found else None
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -34,6 +36,10 @@ def main(options: argparse.Namespace) -> int:
         raise UserError("the name of the source is empty or cannot be shown; write a short name on one line")
     lender = next((s for s in config.source if s.name == options.source), None)
     code = 0
+    if not any(path.exists() for path in options.files):  # no database is made for nothing
+        for path in options.files:
+            say_failed(path, os.strerror(errno.ENOENT), options.json)
+        return FAILED
     with database(config) as db:
         for path in options.files:
             try:

@@ -273,7 +273,7 @@ def test_a_large_move_is_asked_at_once_and_by_the_server(
     price(page, "猪肉").press_sequentially("25")
     price(page, "粳米").press_sequentially("3.05")
     page.get_by_role("button", name="提交").click()
-    expect(page.locator("#faults")).to_contain_text("还有 2 项需要您确认")
+    expect(page.locator("#faults")).to_contain_text("还有 2 项尚未保存")
     expect(page.locator(".price.wrong", has_text="猪肉")).to_contain_text("是否按元/公斤填报？")
     good(page, "entry-asked")
     page.locator(".price", has_text="鸡蛋").get_by_label("鸡蛋 的备注").fill("货源减少")

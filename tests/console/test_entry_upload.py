@@ -196,6 +196,8 @@ def test_rows_of_other_points_and_of_the_future_are_refused(reporter: Browser, s
     )
     path, page = preview(reporter, sheet)
     assert f"监测点“{OTHER}”不由您填报" in page
+    assert "没有可以提交的行" in page
+    assert ">提交 0 项" not in page
     assert "日期 2026-03-03 还没有到" in page
     assert reporter.send_form(f"{path}/commit").status_code == 422
     assert observations.list_series(stocked.db, point=OTHER) == []

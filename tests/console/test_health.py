@@ -23,7 +23,7 @@ def test_what_is_wrong_is_named(serve: Serve) -> None:
     sources.failed(running.db, "能源", NOW, "timeout", "没有应答")
     text = words(visitor(running, "technician").get("/health").text)
     assert "有故障" in text
-    assert "database ✕ 异常 数据库已有 70 秒没有应答" in text
+    assert "数据库 ✕ 异常 数据库已有 70 秒没有应答" in text
     assert re.search(r"能源 ✕ 失败 .*没有应答", text)
 
 

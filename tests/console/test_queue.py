@@ -10,6 +10,7 @@ from urllib.parse import unquote
 import httpx
 import pytest
 
+from alerts.texts import short_code
 from monitor.store import audit
 from monitor.store.acts import Seen, Who, assign_many, review_many
 from monitor.store.flags import flag_log, get_flag
@@ -101,6 +102,14 @@ def test_whoever_may_not_see_flags_finds_no_queue(city: Running) -> None:
     assert viewer.send_form("/queue/act", what="review", verdict="expected", flag="east1.1.0").status_code == 404
     assert verdict(city, "east1") == ""
     assert city.anonymous().get("/queue", headers=people.HTML).headers["location"].startswith("/signin")
+
+
+def test_the_code_of_a_message_leads_to_its_flag(city: Running) -> None:
+    """Typed where an item is looked for, in small letters too; the code of a flag that is not shown finds nothing."""
+    code = short_code("west1")
+    answer = monitor(city).get("/queue", params={"item": f" {code.lower()} "})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/flags/west1")
+    assert ids(monitor(city, "东区", name="dong").get("/queue", params={"item": code})) == []
 
 
 def test_filters_are_in_the_address_and_what_they_cannot_mean_is_left_out(city: Running) -> None:

@@ -132,6 +132,14 @@ def test_json_gives_one_object_per_file_whatever_becomes_of_it(folder: Path, put
     assert missing["error"] == "No such file or directory"
 
 
+def test_a_missing_file_makes_no_database(folder: Path) -> None:
+    """A slip in a name leaves nothing behind."""
+    done = monitor("import", "missing.csv", cwd=folder)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "nothing of missing.csv was stored: No such file or directory" in done.stderr
+    assert not (folder / "data").exists()
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [

@@ -13,7 +13,7 @@ from monitor.rights import Action, Visitor
 from monitor.store import dirty, outbox
 from monitor.store.sources import read_sources
 from monitor.web.console import render
-from monitor.web.console.i18n import _
+from monitor.web.console.i18n import Text, _
 from monitor.web.console.visit import viewed, visitor
 from monitor.web.page import source_lines
 from monitor.web.security import Context
@@ -28,6 +28,13 @@ STATES = {
     "expired": _("已过期"),
     "cancelled": _("已取消"),
 }
+CHECKS = {"database": _("数据库"), "scheduler": _("调度器"), "first_look": _("首次读取")}
+
+
+def check_name(name: str) -> Text | str:
+    """A check in words: /readyz names it by its code."""
+    kind, _colon, source = name.partition(":")
+    return _("来源：%(name)s", name=source) if kind == "source" and source else CHECKS.get(name, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,7 @@ def health(request: Request, ctx: Context, who: View) -> HTMLResponse:
         now=now,
         ready=report.ready,
         checks=report.checks,
+        check_name=check_name,
         sources=source_lines(list(ctx.sources()), read_sources(ctx.db)),
         channels=channels,
         states=STATES,

@@ -20,6 +20,7 @@ from monitor.rights import Action, Visitor
 from monitor.schema import flag as flag_table
 from monitor.store import audit
 from monitor.store.acts import Done, Overtaken, Seen, Witness, assign_many, last_act, review_many, undo
+from monitor.store.flag_codes import by_code
 from monitor.store.flag_notes import LENGTH, add_note
 from monitor.store.flag_rows import FlagState
 from monitor.store.flags import FlagNotFound
@@ -52,9 +53,12 @@ Field = Annotated[str, Form(max_length=4000)]
 @router.get("/queue")
 def queue(request: Request, ctx: Context, who: V, after: str = "", before: str = "") -> Response:
     views, chosen, asked = asked_for(ctx, who, dict(request.query_params))
+    areas = who.areas(Action.FLAGS_VIEW)
+    named = by_code(ctx.db, asked.item, areas.where(flag_table.c.area)) if asked.item else None
+    if named is not None:  # the code that a message names a flag by: there is nothing to choose from
+        return go(request, f"/flags/{named}")
     viewed(request, who, "queue", detail={"filters": asked.query()})
     make_ready(request)  # charts: flags are opened from here
-    areas = who.areas(Action.FLAGS_VIEW)
     places, now, within = known(request, areas), ctx.now(), areas.where(flag_table.c.area)
     wanted = asked.wanted(now, who.account_id, places.by_class)
     mark = mark_of(ctx.db)  # before the rows are read: what comes in between is told rather twice than never
