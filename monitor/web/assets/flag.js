@@ -128,7 +128,7 @@ function draw(data) {
     width: figure.clientWidth, height: height(), tzDate: zoneDate, legend: { show: false },
     cursor: { drag: { x: true, y: false }, points: { size: 6 } },
     scales: { x: { time: true, range: (u, low, high) => [low, high] } },
-    axes: [{ ...axis, values: months }, { ...axis, size: 56 }],
+    axes: [{ ...axis, values: months, space: 76 }, { ...axis, size: 56 }],
     series: [{}, ...series], bands,
     hooks: { drawClear: [behind], draw: [before], setCursor: [read] },
   }, [data.at, ...data.lines.map((line) => line.value)], area);
