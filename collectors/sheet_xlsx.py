@@ -104,8 +104,8 @@ def column_number(letters: str) -> int:
 def measured(workbook: bytes, limit: int) -> io.BytesIO:
     """A copy of the workbook with its XML parts only, each unpacked and measured. Raises SheetError.
 
-    `limit` bounds the bytes unpacked, and the memory that the cells and their texts will need. The copy is packed
-    again, so that never more than one part is in memory unpacked.
+    `limit` bounds the bytes unpacked, the memory that the cells of a worksheet will need, and that of the texts they
+    name. The copy is packed again, so that never more than one part is in memory unpacked.
     """
     copy, left, texts = io.BytesIO(), limit, Texts()
     try:
@@ -119,7 +119,7 @@ def measured(workbook: bytes, limit: int) -> io.BytesIO:
                 data = unpack(source, part, left, limit)
                 left -= len(data)
                 if b"sheetData" in data:
-                    measure(data, left)
+                    measure(data, limit)
                 texts.look(data)
                 target.writestr(zipfile.ZipInfo(part.filename), data, zipfile.ZIP_DEFLATED, compresslevel=1)
             if texts.size() > limit:
@@ -218,14 +218,14 @@ def text_sizes(data: bytes) -> list[int]:
 
 def unpack(source: zipfile.ZipFile, part: zipfile.ZipInfo, left: int, limit: int) -> bytes:
     """One part, at most `left` bytes of it, whatever size it says it has."""
-    pieces, size = [], 0
+    data, size = io.BytesIO(), 0
     with source.open(part) as stream:
         while piece := stream.read(PIECE):
             size += len(piece)
             if size > left:
                 raise too_large(limit)
-            pieces.append(piece)
-    return b"".join(pieces)
+            data.write(piece)
+    return data.getvalue()  # no copy: the pieces together would be in memory twice
 
 
 def measure(data: bytes, limit: int) -> None:
