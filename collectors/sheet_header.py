@@ -269,7 +269,7 @@ def find_names(rows: Sequence[Sequence[str]], matcher: Matcher) -> tuple[int, La
     alone = [matcher.match([[name] for name in row])[0] for row in rows]
     for i, row in enumerate(rows):
         below, layout = rows[i + 1] if i + 1 < len(rows) else (), alone[i]
-        if layout is not None and not is_second_row(layout, below):
+        if layout is not None and not is_second_row(layout, row, below):
             return i, layout
         if below and (alone[i + 1] is None or has_sub_columns(row, below)):
             both, _ = matcher.match(combine(row, below))
@@ -280,15 +280,16 @@ def find_names(rows: Sequence[Sequence[str]], matcher: Matcher) -> tuple[int, La
     return None
 
 
-def is_second_row(layout: Layout, row: Sequence[str]) -> bool:
+def is_second_row(layout: Layout, upper: Sequence[str], row: Sequence[str]) -> bool:
     """Whether the row under the header belongs to it: neither date nor item but further names (名称 under 品种), and
-    words where the values stand."""
+    words where the values stand or names beside each other under one name. Anything else is a row to be told of."""
     cells = [*row, *[""] * (layout.width - len(row))]
     firsts = [bare(cells[layout.index[f]]) for f in ("date", "item") if f in layout.index]
     if any(first and first not in HEADS for first in firsts):
         return False
     words = [cells[c] for _, c in layout.quotes]
-    return any(w.strip() for w in (*words, *firsts)) and not any(w.strip() and is_value(w) for w in words)
+    belongs = any(w.strip() for w in words) or has_sub_columns(upper, row)
+    return belongs and not any(w.strip() and is_value(w) for w in words)
 
 
 def has_sub_columns(upper: Sequence[str], lower: Sequence[str]) -> bool:
