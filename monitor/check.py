@@ -102,10 +102,15 @@ def classes_of_entry(draft: Draft, policy: Policy | None) -> Iterator[Fault]:
 def workdays_of_entry(draft: Draft) -> Iterator[Fault]:
     """Files with the arrangement of holidays can be read."""
     options = draft.models.get("entry")
-    if isinstance(options, EntryOptions):
-        read = [read_text(draft.base / name, name) for name in options.workdays]
-        yield from (fault for _, faults in read for fault in faults)
-        yield from load_workdays([text for text, _ in read if text])[1]
+    if not isinstance(options, EntryOptions):
+        return
+    texts = []
+    for n, name in enumerate(options.workdays, 1):
+        text, faults = read_text(draft.base / name, name)
+        if text is not None:
+            texts.append(text)
+        yield from (draft.fault(f"entry.workdays[{n}]", f"{name}: {f.problem}", f.remedy) for f in faults)
+    yield from load_workdays(texts)[1]
 
 
 # --- what is allowed but unwise ---
