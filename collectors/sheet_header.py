@@ -281,15 +281,17 @@ def find_names(rows: Sequence[Sequence[str]], matcher: Matcher) -> tuple[int, La
 
 
 def is_second_row(layout: Layout, upper: Sequence[str], row: Sequence[str]) -> bool:
-    """Whether the row under the header belongs to it: neither date nor item but further names (名称 under 品种), and
-    words where the values stand or names beside each other under one name. Anything else is a row to be told of."""
+    """Whether the row under the header belongs to it: names beside each other under one name (名称, 规格 under 品种),
+    or other words where the values stand and nothing else. Anything else is a row to be told of."""
     cells = [*row, *[""] * (layout.width - len(row))]
     firsts = [bare(cells[layout.index[f]]) for f in ("date", "item") if f in layout.index]
     if any(first and first not in HEADS for first in firsts):
         return False
-    words = [cells[c] for _, c in layout.quotes]
-    belongs = any(w.strip() for w in words) or has_sub_columns(upper, row)
-    return belongs and not any(w.strip() and is_value(w) for w in words)
+    quotes = {c for _, c in layout.quotes}
+    if any(cells[c].strip() and is_value(cells[c]) for c in quotes):
+        return False
+    named = [c for c, cell in enumerate(cells) if bare(cell) and bare(cell) != bare("".join(upper[c : c + 1]))]
+    return has_sub_columns(upper, row) or (bool(named) and quotes.issuperset(named) and not any(firsts))
 
 
 def has_sub_columns(upper: Sequence[str], lower: Sequence[str]) -> bool:
@@ -297,10 +299,10 @@ def has_sub_columns(upper: Sequence[str], lower: Sequence[str]) -> bool:
     column names of its own: it is no title."""
     if not any(bare(name) in HEADS for name in upper):
         return False
-    above = ["".join(upper[i : i + 1]).strip() for i in range(len(lower))]
+    above = [name.strip() for name in upper]  # a cell beyond them is one too many, not a name
     return any(
         lower[i].strip() and lower[i - 1].strip() and above[i] in ("", above[i - 1]) and any(above[:i])
-        for i in range(1, len(lower))
+        for i in range(1, min(len(lower), len(above)))
     )
 
 
