@@ -4,7 +4,7 @@
 their own, who open a page, look at it for a second and open the next one. The server runs in a process of its own on
 loopback, with SQLite in a temporary folder. Prints median and 95th percentile of each page, its weight, and the ratio
 of the 95th percentile to that of the template-only page; then, for the same pages, what one server does when nobody
-ever waits (`--rush`).
+ever waits; and, where Chromium is installed, when each page first paints in a browser that has nothing of it yet.
 
     python bench/bench_pages.py [--seconds 20] [--people 20] [--series 5000] [--days 200] [--flags 2000]
 """
@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
+from shutil import which
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -127,11 +128,12 @@ def serve(url: str, people: int, pipe: Connection) -> None:
     from monitor.web.context import HealthReport, WebContext, WebSettings
     from monitor.web.server import bind, make_server
     from monitor.web.signed import current
-    from thresholds.catalogue import load_catalogue
+    from thresholds.plan_files import load_policy
 
     db = open_database(url)
-    catalogue, faults = load_catalogue()
-    assert catalogue is not None, faults
+    policy, faults = load_policy()
+    assert policy is not None, faults
+    catalogue = policy.catalogue
     config = Config()
     given = tools(config.entry, catalogue, ())
     context = WebContext(
@@ -142,6 +144,7 @@ def serve(url: str, people: int, pipe: Connection) -> None:
         health=lambda: HealthReport([]),
         on_observations=lambda: None,
         entry=lambda: given,
+        policy=lambda: policy,
     )
     app = create_web(context)
     duties.refresh(db, context.zone, config.entry, (), catalogue, NOW)
@@ -228,6 +231,32 @@ def cost(client: httpx.Client, page: str, pid: int, times: int = 20) -> float:
     return (cpu_seconds(pid) - before) / times
 
 
+def first_paints(address: str, cookie: str, pages: Sequence[str]) -> dict[str, float]:
+    """Milliseconds from asking for a page to the first thing seen of it, each in a browser with empty cache."""
+    from playwright.sync_api import sync_playwright
+
+    path = next((at for name in ("chromium", "chromium-browser", "google-chrome") if (at := which(name))), None)
+    if path is None:
+        return {}
+    root = ["--no-sandbox"] if os.geteuid() == 0 else []
+    found = {}
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--headless", "--disable-gpu", *root])
+        for page in pages:
+            context = browser.new_context(base_url=address, locale="zh-CN")
+            context.add_cookies([{"name": "session", "value": cookie, "domain": "127.0.0.1", "path": "/"}])
+            tab = context.new_page()
+            tab.goto(page.format(flag="flag00001", item=NAMES[0]))
+            tab.wait_for_function(f"{PAINT} !== undefined")
+            found[page] = float(tab.evaluate(f"{PAINT}.startTime"))
+            context.close()
+        browser.close()
+    return found
+
+
+PAINT = "performance.getEntriesByName('first-contentful-paint')[0]"
+
+
 def p95(times: Sequence[float]) -> float:
     return sorted(times)[int(len(times) * 0.95)] if len(times) > 1 else times[0]
 
@@ -287,6 +316,10 @@ def main() -> None:
         rushed = visit(address, cookies, there, given.seconds / 4, 0.0)
         every = [took for times in rushed.values() for took in times]
         print(f"nobody ever waits: {len(every) / (given.seconds / 4):.0f} pages/s, p95 {p95(every) * 1000:.0f} ms")
+        paints = first_paints(address, cookies[0], [page for page in there if not page.endswith(".json")])
+        slow = sorted(paints.items(), key=lambda one: -one[1])
+        said = ", ".join(f"{page} {took:.0f} ms" for page, took in slow[:3]) if slow else "no Chromium here"
+        print(f"first paint with an empty cache, the slowest of {len(slow)} pages: {said}")
         pipe.send("stop")
         server.join(20)
 
