@@ -74,6 +74,10 @@ class Bounded:
         return name
 
 
+STAGES = ("gate", "areas", "rules", "grading")
+"""of every evaluation, as thresholds.detect names them"""
+
+
 class Metrics:
     """All metrics of one daemon in a registry of their own.
 
@@ -182,6 +186,8 @@ class Metrics:
             self.store_errors_total.labels(name)
         for name in ("forward", "back"):
             self.clock_steps_total.labels(name)
+        for name in STAGES:
+            self.evaluation_seconds.labels(self.stage(name))
         for source in map(self.source, sources):
             for outcome in ("accepted", "duplicate", "revised", "rejected"):
                 self.observations_total.labels(source, outcome)

@@ -12,9 +12,10 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from collectors.base import StoredCounts
-from monitor.metrics import LONGEST_LABEL, Metrics
+from monitor.metrics import LONGEST_LABEL, STAGES, Metrics
 from monitor.snapshot import OTHER, Latest, MetricsOptions, Newest, Snapshot, SourceHealth, bound, choose
 from tests.deploy.content import busy
+from tests.thresholds.build import found, quotes, shipped
 from thresholds.model import SeriesKey
 
 NOW = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
@@ -58,6 +59,14 @@ def test_a_failed_run_counts_but_is_no_success() -> None:
     metrics.job("collect", "ok", 0.1)
     assert sample(metrics.registry, "job_last_success_timestamp_seconds", job_name="collect") == AT
     assert sample(metrics.registry, "job_seconds_count", job_name="collect") == 2
+
+
+def test_the_stages_of_an_evaluation_show_zeros_before_the_first() -> None:
+    metrics = Metrics(clock)
+    metrics.declare()
+    assert set(found(quotes(values=[2.0, 2.0, 2.0]), shipped()).seconds) - {"silence"} == set(STAGES)
+    for stage in STAGES:
+        assert sample(metrics.registry, "evaluation_seconds_count", stage=stage) == 0
 
 
 def test_what_was_declared_shows_zeros_before_anything_happens() -> None:
