@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,7 +86,7 @@ def means(
         time, day, value = np.empty(most, np.int64), np.empty(most, np.int32), np.empty(most)
         mark, count = np.empty(most, np.uint8), np.empty(most, np.int32)
         work = (*quotes, members, bounds, room, time, day, value, mark, count, n)
-        over_series(room, lambda a, b: scan_areas(*work, a, b))  # noqa: B023
+        over_series(room, partial(scan_areas, *work))
         if (n >= 0).all():
             break
     close_up(room, n, time, day, value, mark, count)

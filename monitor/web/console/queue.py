@@ -22,9 +22,8 @@ from monitor.store import audit
 from monitor.store.acts import Done, Overtaken, Seen, Witness, assign_many, last_act, review_many, undo
 from monitor.store.flag_codes import by_code
 from monitor.store.flag_notes import LENGTH, add_note
-from monitor.store.flag_rows import FlagState
 from monitor.store.flags import FlagNotFound
-from monitor.store.queue_news import mark_of
+from monitor.store.queue_news import Standing, mark_of
 from monitor.store.review_queue import QueueRow, count_queue, list_heads, rows_of
 from monitor.store.saved_views import View, views_of
 from monitor.web.console import queue_filters as filters
@@ -337,14 +336,18 @@ def going_on(request: Request, ctx: WebContext, who: Visitor, done: Done, back: 
 
 def row_state(row: QueueRow, who: Visitor, everybody: Colleagues) -> dict[str, Any]:
     """How a row stands now, for the script."""
-    record = row.record
-    return {
-        "seen": f"{record.flag.id}.{record.revision}.{row.version}",
-        "settled": record.state is FlagState.REVIEWED,
-        "verdict": word(VERDICTS.get(record.verdict, record.verdict)),
-        "reviewer": everybody.called(record.reviewer) if record.reviewer else "",
-        "note": record.note,
-        "assignee": row.assignee,
-        "mine": row.assignee_id == who.account_id,
-        "notes": row.notes,
-    }
+    one = row.record
+    standing = Standing(
+        id=one.flag.id,
+        revision=one.revision,
+        version=row.version,
+        state=one.state,
+        end_reason=one.flag.end_reason,
+        verdict=one.verdict,
+        reviewer=one.reviewer,
+        note=one.note,
+        assignee=row.assignee,
+        raised=False,
+    )
+    own = {"mine": row.assignee_id == who.account_id, "notes": row.notes}
+    return queue_news.judged(standing, everybody) | own

@@ -53,6 +53,12 @@ def news(
 
 def row(one: Standing, everybody: Colleagues) -> dict[str, Any]:
     """How a row is to be marked."""
+    over = word(ENDS.get(one.end_reason, one.end_reason)) if one.state is FlagState.OVER else ""
+    return judged(one, everybody) | {"over": over, "raised": one.raised}
+
+
+def judged(one: Standing, everybody: Colleagues) -> dict[str, Any]:
+    """What people made of a flag, for the script: in every answer that changes a row."""
     return {
         "seen": f"{one.id}.{one.revision}.{one.version}",
         "settled": one.state is FlagState.REVIEWED,
@@ -60,6 +66,4 @@ def row(one: Standing, everybody: Colleagues) -> dict[str, Any]:
         "reviewer": everybody.called(one.reviewer) if one.reviewer else "",
         "note": one.note,
         "assignee": one.assignee,
-        "over": word(ENDS.get(one.end_reason, one.end_reason)) if one.state is FlagState.OVER else "",
-        "raised": one.raised,
     }
